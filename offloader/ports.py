@@ -1,0 +1,299 @@
+"""Source, Store and Policy: what the engine asks of a CRM, of a place for bytes, and of a rule book.
+
+The docstrings are the contract; `offloader.testing` checks them clause by clause, and every implementation
+runs those suites. All methods may be called from several threads at once. Errors are those of
+`offloader.errors` and no others. Nobody reads the clock, the environment or random numbers directly: they
+are injected.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from offloader.errors import OffloaderError
+from offloader.model import (
+    Decision,
+    Digest,
+    Document,
+    DocumentRef,
+    Finding,
+    Link,
+    LocationProof,
+    Strategy,
+    Version,
+    VersionRef,
+)
+
+
+class Status(enum.StrEnum):
+    """What became of one item of a batch."""
+
+    #: done, and read back
+    DONE = "done"
+    #: done, and the original's bytes are gone in the same act (in-place strategies)
+    REPLACED = "replaced"
+    #: the document changed, or its parents did: nothing was done, the user's edit wins
+    CONFLICT = "conflict"
+    #: the document (or the link) is not there any more
+    GONE = "gone"
+    #: the CRM will never allow it for this item; `reason` says why
+    REFUSED = "refused"
+    #: try this item again; what was done so far is found again by the next try
+    RETRY = "retry"
+
+
+class Access(enum.StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCapabilities:
+    """What one kind of document can and cannot do."""
+
+    kind: str
+    strategy: Strategy
+    versions: bool = False
+    multi_parent: bool = False
+    size_known: bool = True
+    #: algorithm of the CRM's own checksum, None if it has none
+    checksum: str | None = None
+    id_stable: bool = False
+    link_max_length: int = 255
+    #: how changes are found: "timestamp", "token", "per_parent" or "none"
+    delta: str = "timestamp"
+    #: whether one call lists all documents (else: parent by parent)
+    global_list: bool = True
+    #: whether the CRM itself compares and swaps ("If-Match")
+    conditional_write: bool = False
+    #: when the CRM's storage is free again: "now", "deferred", "never", "unknown"
+    freed: str = "unknown"
+    #: days a removed original can be brought back by the CRM's own bin, None if it has none
+    bin_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCapabilities:
+    """What a source can do; the engine asks this and never a connector's name."""
+
+    kinds: tuple[KindCapabilities, ...]
+    #: largest number of items that one call of the method takes
+    read_batch: int = 1
+    link_batch: int = 200
+    remove_batch: int = 200
+    #: how many calls at once the source can bear
+    concurrency: int = 8
+    user_check: bool = False
+
+    def kind(self, name: str) -> KindCapabilities:
+        return next(kind for kind in self.kinds if kind.kind == name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a scan. `cursor` resumes after this page; the last page has none, and has the watermark."""
+
+    documents: tuple[Document, ...]
+    #: documents that are certainly deleted in the CRM (never: merely not seen)
+    deleted: tuple[DocumentRef, ...] = ()
+    cursor: str | None = None
+    #: pass as `since` to the next scan; opaque
+    watermark: str | None = None
+    #: why this scan cannot claim to be complete
+    blind_spots: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The bytes of one version on their way. Exactly one of `chunks` and `error` is set."""
+
+    ref: VersionRef
+    chunks: Iterator[bytes] | None = None
+    error: OffloaderError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRequest:
+    """Replace this document, unchanged since it was read, by this link.
+
+    `attempted`: an earlier try may have been carried out, so look for its link before making one.
+    `link_ref`: what an earlier `link` returned, when known.
+    """
+
+    document: Document
+    link: Link
+    attempted: bool = False
+    link_ref: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one item. `link_ref` names the link in the CRM (connector's own words, JSON-able)."""
+
+    status: Status
+    reason: str = ""
+    link_ref: Mapping[str, str] = field(default_factory=dict)
+    #: the document as it stands in the CRM after a restore
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Calls spent so far by this process, by operation, and what the CRM says of its own budget."""
+
+    requests: Mapping[str, int]
+    used: int | None = None
+    limit: int | None = None
+
+
+class Source(Protocol):
+    """A configured CRM. Never changes anything but through link, remove, restore and unlink."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> SourceCapabilities: ...
+
+    def check(self) -> Sequence[Finding]:
+        """Log in and name every missing permission or setting, what it hides, and the remedy."""
+
+    def scan(self, kind: str, *, since: str | None = None, cursor: str | None = None) -> Iterator[Page]:
+        """List the kind's documents, each whole (all versions, parents and signals), never asking for bytes.
+
+        `since` is an earlier scan's watermark: only what may have changed since then, with overlap, so an item
+        can come twice. `cursor` resumes an interrupted scan with the same `since`. Documents that must not
+        be offloaded come too, with `skip` set. A scan that cannot see everything says so in `blind_spots`.
+        """
+
+    def fetch(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+        """Read these documents afresh, in order; None for one that is not there (or may not be seen)."""
+
+    def read(self, refs: Sequence[VersionRef]) -> Iterator[Delivery]:
+        """Deliver the bytes of these versions, one delivery each, in any order.
+
+        Chunks must be consumed before the next delivery is asked for. A body that ends early raises Transient
+        or IntegrityError from its chunks, never ends quietly.
+        """
+
+    def link(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
+        """Write links with the same title, owner, parents and sharing, and read them back. In order.
+
+        Idempotent: asked again (`attempted`), finds its earlier link, completes it, and makes no second one.
+        Two-step kinds answer DONE and leave the original alone. In-place kinds first make sure that the document
+        is unchanged (CONFLICT if not) and answer REPLACED. Raises only when nothing can be said of any item.
+        """
+
+    def inspect(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
+        """Read the links back without changing anything: DONE if it stands as requested, GONE if not there."""
+
+    def remove(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
+        """Remove originals of two-step kinds, each re-read in the same breath. In order.
+
+        CONFLICT, and nothing removed, if the document or its parents changed since `request.document`, or if the
+        link no longer stands. An original that is already gone is DONE. In-place kinds: DONE, nothing to do.
+        """
+
+    def restore(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:
+        """Put the document back: every version's bytes in order, title, owner, parents and sharing.
+
+        `bodies(version)` streams one version. Idempotent with `attempted`. DONE with `document` set to what now
+        stands; the link is still there.
+        """
+
+    def unlink(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
+        """Take links away after a restore (in-place kinds: DONE, nothing to do). Already gone is DONE."""
+
+    def may_read(self, user: str, requests: Sequence[LinkRequest]) -> Sequence[Access]:
+        """Ask the CRM whether this user may read these documents now. In order. Unknown user: NO.
+
+        `user` is what the login says: the CRM's user id or user name.
+        """
+
+    def usage(self) -> Usage:
+        """Say what was spent so far. Makes no call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A whole object in a store. `sha256` is of the bytes as stored, lower-case hex; `size` in bytes."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCapabilities:
+    """What a store can do."""
+
+    #: whether `put` refuses to overwrite by the store's own doing
+    conditional_create: bool = True
+    object_lock: bool = False
+    #: largest object in bytes, None if there is no limit worth naming
+    max_size: int | None = None
+    concurrency: int = 16
+
+
+class Store(Protocol):
+    """A configured place for bytes, one object per key.
+
+    Keys are ASCII letters, digits, and `-_./`; no empty, `.` or `..` segment. An object is visible only when
+    whole, readable as soon as `put` returns, and its bytes never change.
+    """
+
+    name: str
+
+    @property
+    def capabilities(self) -> StoreCapabilities: ...
+
+    def prove(self) -> LocationProof:
+        """Gather fresh evidence of every place where this store's bytes can be. Raises no error for bad news."""
+
+    def put(
+        self, key: str, chunks: Iterable[bytes], *, size: int | None = None, digest: Digest | None = None
+    ) -> Stored:
+        """Store the chunks under key; return once they are durable and proven to be there.
+
+        Proven: read back, or checksummed by the store itself; the answer's digest is of what is stored, not of
+        what was sent. The same key with the same bytes again is a no-op. Raises Conflict if the key holds other
+        bytes, IntegrityError if `size` or `digest` is given and does not match (nothing is left), StoreFull
+        when there is no room (nothing is left). An error raised by `chunks` leaves nothing and passes through.
+        """
+
+    def stat(self, key: str) -> Stored | None:
+        """Read the object back and measure it; None if there is none."""
+
+    def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Stream the object, or a range of it. Raises Gone if there is none."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; no error if there is none. Raises Refused if a lock forbids it."""
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (key, size) of every whole object below the prefix, in key order."""
+
+    def sweep(self) -> int:
+        """Remove what broken-off writes have left behind, older than any write under way. Returns how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A store that the policy may choose, with its current proof."""
+
+    store: str
+    proof: LocationProof
+
+
+class Policy(Protocol):
+    """A rule book: pure, no I/O, no clock."""
+
+    #: SHA-256 over everything that can change a decision: options, rules, tables
+    fingerprint: str
+
+    def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
+        """Say what is to become of the document, and why. Never raises for bad data: REVIEW instead."""
