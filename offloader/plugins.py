@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -99,7 +99,8 @@ GROUPS: Mapping[type, str] = {
     PolicyPlugin: "offloader.policy_packs",
     EmulatorPlugin: "offloader.emulators",
 }
-P = TypeVar("P", SourcePlugin, StorePlugin, PolicyPlugin, EmulatorPlugin)
+Plugin = SourcePlugin | StorePlugin | PolicyPlugin | EmulatorPlugin
+P = TypeVar("P", bound=Plugin)
 
 
 def available(kind: type[P]) -> Sequence[str]:
@@ -123,4 +124,4 @@ def load(kind: type[P], name: str) -> P:
         ) from error
     if not isinstance(loaded, kind):
         raise ConfigError(f"the plugin {name!r} of {group} ({points[0].value}) is no {kind.__name__}")
-    return cast(P, loaded)
+    return loaded

@@ -1,0 +1,3 @@
+from offloader.cli.main import main
+
+main()

@@ -1,0 +1,122 @@
+"""The `offloader` command: global options, the list of commands, and how every error ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+
+from offloader import __version__
+from offloader.cli import (
+    apply,
+    check,
+    demo,
+    gateway,
+    init,
+    ledger,
+    plan,
+    reconcile,
+    restore,
+    run,
+    sandbox,
+    scan,
+    schema,
+    status,
+    verify,
+)
+from offloader.cli.exits import TABLE, Exit, exit_for
+from offloader.cli.output import Answer, show
+from offloader.cli.session import Session
+from offloader.errors import OffloaderError
+
+app = typer.Typer(
+    name="offloader",
+    help="Move CRM documents to region-pinned storage proven to be there, and put links in their place.",
+    epilog=TABLE,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"offloader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option("-c", "--config", help="The configuration file.", envvar="OFFLOADER_CONFIG")
+    ] = Path("offloader.yaml"),
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    context.obj = Session(config)
+
+
+for module in (demo, sandbox, init, check, scan, plan, apply, run, status, verify, reconcile, restore, gateway, schema):
+    app.command(epilog=TABLE)(module.command)
+app.add_typer(ledger.app, name="ledger")
+
+
+def _terminate(signum: int, frame: Any) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: what is under way is finished and written down."""
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code. With `--json`, failures are one JSON object on stdout too."""
+    arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(arguments, as_json=as_json))
+
+
+def _run(arguments: list[str], *, as_json: bool) -> int:
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the program's top: every error gets a code
+        kind, message, code = _explain(error)
+        return _failed(message, kind, code, as_json=as_json)
+    if isinstance(result, Answer):
+        show(result, as_json=as_json)
+        return int(result.code)
+    return int(result or 0)
+
+
+def _explain(error: BaseException) -> tuple[str, str, Exit]:
+    """An error's kind, its sentence, and its exit code."""
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        return "interrupted", "interrupted; run again to go on", Exit.FAILED
+    if isinstance(error, click.ClickException):
+        return "usage", error.format_message(), Exit.USAGE
+    if isinstance(error, OffloaderError):
+        return type(error).__name__, str(error), exit_for(error)
+    traceback.print_exception(error)
+    return "internal", f"internal error: {error.__class__.__name__}", Exit.FAILED
+
+
+def _failed(message: str, kind: str, code: Exit, *, as_json: bool) -> int:
+    if as_json:
+        show(Answer(code, {"error": kind, "message": message}), as_json=True)
+    else:
+        from offloader.cli.output import printable  # noqa: PLC0415
+
+        sys.stderr.write(f"offloader: {printable(message)}\n")
+    return int(code)
+
+
+if __name__ == "__main__":
+    main()

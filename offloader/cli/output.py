@@ -1,0 +1,88 @@
+"""What a command says: one JSON object on stdout with `--json`, sentences without; progress goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from offloader.cli.exits import Exit
+from offloader.moves.site import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A command's end: its exit code, its numbers, and the same for a person to read."""
+
+    code: Exit = Exit.DONE
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lines: Sequence[str] = ()
+
+
+def printable(text: str) -> str:
+    """Hostile text made safe for a terminal: control and direction-changing characters are shown as escapes."""
+    return "".join(
+        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def show(answer: Answer, *, as_json: bool) -> None:
+    """Print the answer."""
+    if as_json:
+        sys.stdout.write(json.dumps({"exit_code": int(answer.code), **answer.data}, ensure_ascii=True) + "\n")
+    else:
+        for line in answer.lines:
+            sys.stdout.write(printable(line) + "\n")
+    sys.stdout.flush()
+
+
+def size(count: float) -> str:
+    """Bytes for a person: 1.5 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+class Bars:
+    """Progress bars on stderr, one a stage; silent when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - rich is only loaded when something is shown
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+        console = Console(stderr=True)
+        self._rich = RichProgress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress:
+        self._rich.start()
+        return self.update
+
+    def __exit__(self, *_: object) -> None:
+        self._rich.stop()
+
+    def update(self, stage: str, done: int, total: int | None) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._rich.add_task(stage, total=total)
+        self._rich.update(self._tasks[stage], completed=done, total=total)
+
+
+Writer = Callable[[str], None]
+
+
+def note(text: str) -> None:
+    """Say something on stderr, where it never disturbs `--json`."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,64 @@
+"""offloader plan"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offloader.cli.exits import Exit
+from offloader.cli.output import Answer, size
+from offloader.cli.session import Json, session_of
+from offloader.errors import ConfigError
+from offloader.model import Verdict
+
+if TYPE_CHECKING:
+    from offloader.moves.plan import PlanSummary
+    from offloader.moves.site import Site
+
+
+def command(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    all_documents: Annotated[bool, typer.Option("--all", help="Decide again about documents that stay, too.")] = False,
+    as_json: Json = False,
+) -> Answer:
+    """Decide where every document may live, and freeze the answer. This is the dry run: nothing is moved."""
+    from offloader.moves.plan import make_plan  # noqa: PLC0415
+
+    with session_of(context).site(dry_run=True) as site:
+        summary = make_plan(site, sources=source or (), all_documents=all_documents)
+        if out is not None:
+            _write(site, summary, out)
+    return answer(summary)
+
+
+def _write(site: Site, summary: PlanSummary, out: Path) -> None:
+    from offloader.moves.plan import export_plan  # noqa: PLC0415
+
+    try:
+        with out.open("wb") as file:
+            if summary.id is not None:
+                file.writelines(export_plan(site, summary.id))
+    except OSError as error:
+        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
+
+
+def answer(summary: PlanSummary) -> Answer:
+    if summary.id is None:
+        return Answer(Exit.DONE, {"plan": None, "documents": 0}, ["Nothing to decide: every document is settled."])
+    review = summary.verdicts[Verdict.REVIEW]
+    lines = [
+        (
+            f"Plan {summary.id}: {summary.documents} documents decided, {summary.moves} to move "
+            f"({summary.versions} versions, {size(summary.bytes)})."
+        ),
+        *(f"  to {store}: {count} documents" for store, count in sorted(summary.stores.items())),
+        *(f"  {code}: {count} documents" for code, count in sorted(summary.codes.items()) if code[:4] != "MOVE"),
+        f"SHA-256 {summary.sha256}",
+        f"Nothing was moved. Carry it out with: offloader apply {summary.id}",
+    ]
+    data = {"plan": summary.id, "sha256": summary.sha256, **summary.totals()}
+    return Answer(Exit.REVIEW if review else Exit.DONE, data, lines)

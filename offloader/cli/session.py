@@ -1,0 +1,55 @@
+"""What every command shares: the configuration, the way it speaks, and how it opens a site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offloader.cli.output import Bars
+
+if TYPE_CHECKING:
+    from offloader.config import Config
+    from offloader.moves.site import Site
+    from offloader.plugins import Context
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of the command line."""
+
+    config_path: Path
+
+    def config(self) -> Config:
+        from offloader.config import load_config  # noqa: PLC0415 - a command that needs no file starts faster
+
+        return load_config(self.config_path)
+
+    def context(self) -> Context:
+        from offloader.system import system_context  # noqa: PLC0415
+
+        return system_context(self.config_path.resolve().parent)
+
+    @contextmanager
+    def site(self, *, exclusive: bool = True, dry_run: bool = False) -> Iterator[Site]:
+        from offloader.wiring import open_site  # noqa: PLC0415 - loads every configured plugin
+
+        config = self.config()
+        with (
+            Bars() as progress,
+            open_site(config, self.context(), exclusive=exclusive, dry_run=dry_run, progress=progress) as site,
+        ):
+            yield site
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session that the global options made."""
+    found = context.find_object(Session)
+    assert found is not None
+    return found

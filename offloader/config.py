@@ -1,0 +1,245 @@
+"""`offloader.yaml`: typed settings. Unknown keys are errors, secrets are references, errors name their line."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from offloader.errors import ConfigError
+from offloader.plugins import Options, PolicyPlugin, SourcePlugin, StorePlugin, available, load
+from offloader.secrets import SecretRef
+
+MAX_BYTES = 1 << 20
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", value):
+        raise ValueError("a name is 1 to 32 lower-case letters, digits and hyphens, beginning with a letter")
+    return value
+
+
+def _https(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise ValueError("an address such as https://files.example.com")
+    return value.rstrip("/")
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class LedgerOptions(Options):
+    """Where the ledger is."""
+
+    path: Path = Field(Path("ledger.sqlite"), description="the ledger's database file")
+
+
+class HeaderLoginOptions(Options):
+    """A reverse proxy that has logged the user in and says who it is."""
+
+    user_header: str = Field("X-Forwarded-User", description="the header that holds the CRM user name or user id")
+    secret_header: str = Field("X-Proxy-Secret", description="the header that proves that the proxy sent it")
+    secret: SecretRef = Field(description="what the secret header must hold")
+
+
+class GatewayOptions(Options):
+    """The service that opens links."""
+
+    url: Annotated[str, AfterValidator(_https)] = Field(description="public address that links begin with")
+    link_key: SecretRef = Field(description="key from which link ids are derived; never change it")
+    login: HeaderLoginOptions | None = Field(None, description="how the gateway learns who is asking")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8480, ge=0, le=65535, description="port to listen on")
+
+
+class PaceOptions(Options):
+    """How hard to work."""
+
+    concurrency: int | None = Field(None, ge=1, le=256, description="downloads at once; the source's own if not given")
+    memory_mb: int = Field(64, ge=8, description="bytes of documents held in memory at once, in MiB")
+    attempts: int = Field(5, ge=1, description="tries per call before a document is given up for this run")
+
+
+class LimitOptions(Options):
+    """How much one plan may do; more is refused."""
+
+    documents: int | None = Field(None, ge=0, description="documents moved at most")
+    bytes: int | None = Field(None, ge=0, description="bytes moved at most")
+    percent: float | None = Field(None, ge=0, le=100, description="share of all known documents moved at most")
+
+
+class Part:
+    """One configured plugin: its name, its type, its validated options."""
+
+    __slots__ = ("name", "options", "sources", "type")
+
+    def __init__(self, name: str, type: str, options: Options, sources: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.type = type
+        self.options = options
+        self.sources = sources
+
+
+class Settings(Options):
+    """The file as it stands; the parts of plugins are still raw."""
+
+    ledger: LedgerOptions = LedgerOptions()
+    gateway: GatewayOptions
+    sources: dict[Name, dict[str, Any]] = Field(min_length=1, description="the CRMs, by name; each has a `type`")
+    stores: dict[Name, dict[str, Any]] = Field(min_length=1, description="the places for bytes, by name")
+    policies: dict[Name, dict[str, Any]] = Field(
+        min_length=1, description="the rule books, by name; `sources` lists what each is for (all if absent)"
+    )
+    pace: PaceOptions = PaceOptions()
+    limits: LimitOptions = LimitOptions()
+
+
+class Config:
+    """A validated configuration with its plugins' options."""
+
+    def __init__(self, path: Path, settings: Settings, parts: Mapping[str, Mapping[str, Part]]) -> None:
+        self.path = path
+        self.directory = path.resolve().parent
+        self.settings = settings
+        self.sources = parts["sources"]
+        self.stores = parts["stores"]
+        self.policies = parts["policies"]
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.directory / self.settings.ledger.path
+
+    def policy_for(self, source: str) -> Part:
+        """The one policy of a source. Raises ConfigError when there is none, or more than one."""
+        found = [part for part in self.policies.values() if not part.sources or source in part.sources]
+        if len(found) != 1:
+            names = ", ".join(part.name for part in found) or "none"
+            raise ConfigError(f"{self.path}: the source {source!r} needs exactly one policy, it has: {names}")
+        return found[0]
+
+
+class _Document:
+    """The YAML text with the places of its values."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"the configuration {path} cannot be read ({error.strerror}); make one with `offloader init`"
+            ) from error
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; this is not a configuration")
+        try:
+            text = data.decode("utf-8")
+            self.node: Node | None = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+            self.value: Any = YAML(typ="safe", pure=True).load(io.StringIO(text))
+        except (YAMLError, UnicodeDecodeError, ValueError) as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f":{mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or error.__class__.__name__
+            raise ConfigError(f"{path}{place}: not valid YAML: {problem}") from error
+
+    def line(self, location: tuple[int | str, ...]) -> int:
+        """The line of the value at a location, or of the nearest thing around it."""
+        node, line = self.node, 1
+        for step in location:
+            if isinstance(node, MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == str(step)), None)
+                if found is None:
+                    break
+                line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+    def error(self, location: tuple[int | str, ...], message: str) -> ConfigError:
+        where = ".".join(str(step) for step in location)
+        return ConfigError(f"{self.path}:{self.line(location)}: {where}: {message}")
+
+    def translate(self, error: ValidationError, prefix: tuple[int | str, ...] = ()) -> ConfigError:
+        """The first problem, with its place; the rejected value is left out, it may be a secret."""
+        problem = error.errors(include_url=False, include_input=False)[0]
+        location = prefix + tuple(step for step in problem["loc"] if step != "[key]")
+        message = (
+            "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
+        )
+        return self.error(location, message)
+
+
+PLUGIN_KINDS: Mapping[str, type[SourcePlugin | StorePlugin | PolicyPlugin]] = {
+    "sources": SourcePlugin,
+    "stores": StorePlugin,
+    "policies": PolicyPlugin,
+}
+
+
+def _part(document: _Document, section: str, name: str, raw: Mapping[str, Any]) -> Part:
+    options = dict(raw)
+    type_name = options.pop("type", None)
+    if not isinstance(type_name, str):
+        raise document.error((section, name), "needs a `type`")
+    sources = tuple(options.pop("sources", ())) if section == "policies" else ()
+    try:
+        plugin = load(PLUGIN_KINDS[section], type_name)
+    except ConfigError as error:
+        raise document.error((section, name, "type"), str(error)) from error
+    try:
+        return Part(name, type_name, plugin.options.model_validate(options), sources)
+    except ValidationError as error:
+        raise document.translate(error, (section, name)) from error
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a configuration. Raises ConfigError with the file, the line and the key."""
+    document = _Document(path)
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{path}: must hold a mapping with the keys ledger, gateway, sources, stores, policies")
+    try:
+        settings = Settings.model_validate(document.value)
+    except ValidationError as error:
+        raise document.translate(error) from error
+    parts = {
+        section: {name: _part(document, section, name, raw) for name, raw in getattr(settings, section).items()}
+        for section in PLUGIN_KINDS
+    }
+    for part in parts["policies"].values():
+        for source in part.sources:
+            if source not in parts["sources"]:
+                raise document.error(("policies", part.name, "sources"), f"no source is named {source!r}")
+    config = Config(path, settings, parts)
+    for name in config.sources:
+        config.policy_for(name)
+    return config
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of offloader.yaml with the options of every installed plugin, for editors."""
+    schema = Settings.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    definitions: dict[str, Any] = schema.setdefault("$defs", {})
+    for section, kind in PLUGIN_KINDS.items():
+        choices = []
+        for name in available(kind):
+            part = load(kind, name).options.model_json_schema(ref_template=f"#/$defs/{section}-{name}-{{model}}")
+            for model, definition in part.pop("$defs", {}).items():
+                definitions[f"{section}-{name}-{model}"] = definition
+            properties = part.setdefault("properties", {})
+            properties["type"] = {"const": name}
+            if section == "policies":
+                properties["sources"] = {"type": "array", "items": {"type": "string"}}
+            part["required"] = ["type", *part.get("required", [])]
+            choices.append(part)
+        schema["properties"][section]["additionalProperties"] = {"oneOf": choices}
+    return schema

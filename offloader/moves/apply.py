@@ -1,0 +1,386 @@
+"""Apply: carry out a plan. copy → verify → link → read back → remove, never in another order.
+
+One coordinator (the calling thread) owns all state. Worker threads copy single versions; batch threads write
+links and remove originals. Their results come back through one queue, and are written to the ledger before
+the next step of the same document begins.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from offloader.errors import AuthError, Drift, Exhausted, OffloaderError, Refused, StoreFull
+from offloader.ledger import Copy, Entry, Step
+from offloader.model import Link, LocationProof, State, Verdict
+from offloader.moves.batches import Batch, Batches, BatchResult, Stage
+from offloader.moves.copying import CopyTask
+from offloader.moves.plan import check_drift, check_limits, decisions_of, planned_proof, proof_digest
+from offloader.moves.reading import Copied, Reader
+from offloader.moves.report import RunReport
+from offloader.moves.site import Site
+from offloader.ports import LinkRequest, Outcome, Status
+
+#: these end the run: nothing is wrong with the document, going on is pointless
+STOPPING = (Exhausted, AuthError, Drift)
+RUNNING = "apply"
+
+
+@dataclass(slots=True)
+class Work:
+    """One document on its way."""
+
+    entry: Entry
+    store: str
+    link: Link
+    #: versions still to be copied, by ledger key
+    waiting: set[int] = field(default_factory=set)
+    copies: dict[int, Copy] = field(default_factory=dict)
+    attempted: bool = False
+    tries: int = 0
+    link_ref: dict[str, str] = field(default_factory=dict)
+    failed: bool = False
+
+    def request(self) -> LinkRequest:
+        return LinkRequest(
+            document=self.entry.document, link=self.link, attempted=self.attempted, link_ref=self.link_ref
+        )
+
+    def steps(self, to: State, detail: str = "", rule: str | None = None) -> list[Step]:
+        return [
+            Step(version=version.pk, to=to, detail=detail, rule=rule, data={"link": self.link.id})
+            for version in self.entry.versions
+            if version.state is not State.DONE
+        ]
+
+
+def apply_plan(site: Site, plan_id: str, *, trusted: bool = False) -> RunReport:
+    """Carry out a sealed plan and report. `trusted`: it was made just now, under the same lock.
+
+    Raises Drift when the world is not what the plan was made for, Refused when it exceeds a limit or was
+    applied before; in both cases nothing was done.
+    """
+    row = site.ledger.plan(plan_id)
+    if row.status not in ("sealed", "applying"):
+        raise Refused(f"plan {plan_id} is {row.status}; only a sealed plan can be applied")
+    known = sum(tally.documents for tally in site.ledger.tally().values())
+    check_limits(site.limits, row.totals, known)
+    if not trusted:
+        check_drift(site, plan_id)
+    suspect = bool(site.ledger.meta(RUNNING)) or row.status == "applying"
+    site.ledger.set_plan_status(plan_id, "applying")
+    site.ledger.set_meta(RUNNING, plan_id)
+    report = RunReport(plan=plan_id)
+    report.count_plan(row.totals["verdicts"], row.totals["codes"])
+    before = requests_of(site)
+    started = site.context.monotonic()
+    _Applier(site, plan_id, report, suspect=suspect, total=row.totals["verdicts"].get(Verdict.MOVE, 0)).run()
+    report.seconds = site.context.monotonic() - started
+    report.crm_requests = requests_of(site) - before
+    if report.stopped is None:
+        site.ledger.set_plan_status(plan_id, "done")
+        site.ledger.set_meta(RUNNING, "")
+    return report
+
+
+def requests_of(site: Site) -> Counter[str]:
+    """Calls spent so far by all sources, by operation."""
+    total: Counter[str] = Counter()
+    for source in site.sources.values():
+        total.update(source.usage().requests)
+    return total
+
+
+class _Applier:
+    def __init__(self, site: Site, plan_id: str, report: RunReport, *, suspect: bool, total: int) -> None:
+        self._site = site
+        self._report = report
+        self._suspect = suspect
+        self._total = total
+        self._plan = site.ledger.plan(plan_id)
+        self._feed = self._works(plan_id)
+        self._fed = False
+        self._events: queue.SimpleQueue[Copied | BatchResult] = queue.SimpleQueue()
+        self._readers = {
+            name: Reader(site, source, self._events.put, suspect=suspect) for name, source in site.sources.items()
+        }
+        self._batches = Batches(site)
+        self._works_by_version: dict[int, Work] = {}
+        self._reading = 0
+        self._held = 0
+        self._ready: dict[tuple[Stage, str, str], deque[Work]] = {}
+        self._proofs: dict[str, LocationProof] = {}
+        self._closed_stores: dict[str, OffloaderError] = {}
+        self._waiting_groups: dict[str, list[tuple[CopyTask, Copy | None]]] = {name: [] for name in site.sources}
+        limits = [site.pace.concurrency or source.capabilities.concurrency for source in site.sources.values()]
+        # Twice as many threads as calls: while one half talks to the CRM, the other half writes to stores.
+        self._threads = 2 * sum(limits)
+        largest = max(source.capabilities.read_batch for source in site.sources.values())
+        self._most_reading = self._threads * largest
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(self._threads, "copy") as copiers, ThreadPoolExecutor(4, "batch") as batchers:
+            try:
+                while self._advance(copiers, batchers):
+                    pass
+            except KeyboardInterrupt:
+                self._stop(Refused("interrupted; run again to go on"))
+                self._drain(copiers, batchers)
+        if self._report.stopped is None and self._closed_stores:
+            error = next(iter(self._closed_stores.values()))
+            self._report.stopped, self._report.stop_error = str(error), error
+
+    def _drain(self, copiers: ThreadPoolExecutor, batchers: ThreadPoolExecutor) -> None:
+        while self._reading or self._batches.running:
+            self._settle(self._collect(), batchers)
+
+    def _advance(self, copiers: ThreadPoolExecutor, batchers: ThreadPoolExecutor) -> bool:
+        """One turn: hand out work, wait for results, write them down. False when all is done."""
+        if self._report.stopped is None:
+            self._hand_out(copiers)
+        self._start_batches(batchers)
+        if not self._reading and not self._batches.running:
+            return bool(self._report.stopped is None and (not self._fed or any(self._ready.values())))
+        self._settle(self._collect(), batchers)
+        return True
+
+    def _collect(self) -> list[Copied | BatchResult]:
+        events = [self._events.get()]
+        while not self._events.empty():
+            events.append(self._events.get())
+        return events
+
+    # -- feeding ---------------------------------------------------------------------------------------------
+
+    def _works(self, plan_id: str) -> Iterator[Work]:
+        for rows in decisions_of(self._site, plan_id):
+            for entry, item in rows:
+                if item.decision.verdict is not Verdict.MOVE or item.decision.store is None or entry.deleted:
+                    continue
+                link = entry.link or self._site.links.link(entry.document.ref)
+                yield Work(entry, item.decision.store, link, link_ref=dict(entry.link_ref))
+
+    def _hand_out(self, copiers: ThreadPoolExecutor) -> None:
+        while not self._fed and self._reading < self._most_reading and self._held < self._site.pace.memory:
+            work = next(self._feed, None)
+            if work is None:
+                self._fed = True
+                break
+            self._begin(work, copiers)
+        for name in self._waiting_groups:
+            self._send_group(name, copiers)
+
+    def _begin(self, work: Work, copiers: ThreadPoolExecutor) -> None:
+        states = {version.state for version in work.entry.versions}
+        if states <= {State.DONE}:
+            return
+        if states <= {State.LINKED, State.DONE}:
+            self._enqueue(Stage.REMOVE, work)
+            return
+        if work.store in self._closed_stores or not self._store_is_proven(work.store):
+            return
+        name = work.entry.document.ref.source
+        for version in work.entry.versions:
+            known = next((copy for copy in version.copies if copy.store == work.store), None)
+            if version.state in (State.VERIFIED, State.LINKED, State.DONE) and known is not None:
+                work.copies[version.pk] = known
+                work.attempted = True
+                continue
+            task = CopyTask(version.pk, work.entry.document, version.version, work.store)
+            work.waiting.add(version.pk)
+            self._works_by_version[version.pk] = work
+            self._reading += 1
+            self._held += task.held
+            self._waiting_groups[name].append((task, known))
+            if len(self._waiting_groups[name]) >= self._site.sources[name].capabilities.read_batch:
+                self._send_group(name, copiers)
+        if not work.waiting:
+            self._enqueue(Stage.LINK, work)
+
+    def _send_group(self, name: str, copiers: ThreadPoolExecutor) -> None:
+        group = self._waiting_groups[name]
+        if group:
+            self._waiting_groups[name] = []
+            copiers.submit(self._readers[name].copy, group)
+
+    def _store_is_proven(self, name: str) -> bool:
+        """Whether a write may rest on the store's proof now; re-proves a stale one, and compares it with the plan's."""
+        proof = self._proofs.get(name)
+        if proof is not None and proof.usable_at(self._site.context.now()):
+            return True
+        proof = self._site.stores[name].prove()
+        planned = planned_proof(self._plan.header, name)
+        if not proof.usable_at(self._site.context.now()) or proof_digest(proof) != planned:
+            message = (
+                f"nothing more is written to the store {name}: its location proof was {planned} when the plan was "
+                f"made and is {proof_digest(proof)} now ({proof.summary})"
+            )
+            self._closed_stores[name] = Drift(message)
+            return False
+        self._proofs[name] = proof
+        return True
+
+    # -- settling --------------------------------------------------------------------------------------------
+
+    def _settle(self, events: Sequence[Copied | BatchResult], batchers: ThreadPoolExecutor) -> None:
+        steps: list[Step] = []
+        links: list[tuple[int, Link, dict[str, str]]] = []
+        after: list[tuple[Stage, Work]] = []
+        for event in events:
+            if isinstance(event, Copied):
+                self._settle_copy(event, steps, after)
+            else:
+                self._batches.running -= 1
+                self._settle_batch(event, steps, links, after)
+        if steps or links:
+            self._site.ledger.advance(steps, links=links)
+        for stage, work in after:
+            self._enqueue(stage, work)
+
+    def _settle_copy(self, event: Copied, steps: list[Step], after: list[tuple[Stage, Work]]) -> None:
+        task = event.task
+        work = self._works_by_version.pop(task.pk, None)
+        if work is None:
+            return
+        self._reading -= 1
+        self._held -= task.held
+        work.waiting.discard(task.pk)
+        if event.copy is not None:
+            work.copies[task.pk] = event.copy
+            detail = "found in the store" if event.reused else ""
+            steps.append(Step(version=task.pk, to=State.COPIED, copy=event.copy, detail=detail))
+            steps.append(Step(version=task.pk, to=State.VERIFIED, data={"sha256": event.copy.digest.sha256}))
+            self._report.versions_copied += not event.reused
+        else:
+            assert event.error is not None
+            self._copy_failed(work, task, event.error, steps)
+        if not work.waiting and not work.failed:
+            after.append((Stage.LINK, work))
+
+    def _copy_failed(self, work: Work, task: CopyTask, error: OffloaderError, steps: list[Step]) -> None:
+        already = work.failed
+        work.failed = True
+        if isinstance(error, STOPPING):
+            self._stop(error)
+            return
+        if isinstance(error, StoreFull):
+            self._closed_stores[task.store] = error
+        steps.append(Step(version=task.pk, to=State.FAILED, detail=str(error)))
+        if not already:
+            self._report.failed += 1
+            self._report.error(task.document, str(error))
+
+    def _settle_batch(
+        self,
+        result: BatchResult,
+        steps: list[Step],
+        links: list[tuple[int, Link, dict[str, str]]],
+        after: list[tuple[Stage, Work]],
+    ) -> None:
+        works: Sequence[Work] = result.works
+        if result.error is not None:
+            if isinstance(result.error, STOPPING):
+                self._stop(result.error)
+                return
+            if isinstance(result.error, StoreFull):
+                self._closed_stores.update({work.store: result.error for work in works})
+            for work in works:
+                self._again(result.stage, work, str(result.error), steps, after)
+            return
+        for work, outcome in zip(works, result.outcomes, strict=True):
+            if outcome.status is Status.RETRY:
+                self._again(result.stage, work, outcome.reason, steps, after)
+            elif result.stage is Stage.LINK:
+                self._linked(work, outcome, steps, links, after)
+            else:
+                self._removed(work, outcome, steps)
+
+    def _again(self, stage: Stage, work: Work, reason: str, steps: list[Step], after: list[tuple[Stage, Work]]) -> None:
+        work.tries += 1
+        work.attempted = True
+        if work.tries < self._site.pace.attempts and self._report.stopped is None:
+            after.append((stage, work))
+            return
+        steps.extend(work.steps(State.FAILED, reason))
+        self._report.failed += 1
+        self._report.error(work.entry.document, f"{reason}; nothing is lost, the next run tries again")
+
+    def _linked(
+        self,
+        work: Work,
+        outcome: Outcome,
+        steps: list[Step],
+        links: list[tuple[int, Link, dict[str, str]]],
+        after: list[tuple[Stage, Work]],
+    ) -> None:
+        if outcome.status in (Status.DONE, Status.REPLACED):
+            work.link_ref = dict(outcome.link_ref)
+            links.append((work.entry.pk, work.link, work.link_ref))
+            pending = [v for v in work.entry.versions if v.state is not State.LINKED]
+            steps.extend(Step(version=v.pk, to=State.LINKED, data={"link": work.link.id}) for v in pending)
+            self._report.links_verified += 1
+        if outcome.status is Status.DONE:
+            work.tries = 0
+            after.append((Stage.REMOVE, work))
+        elif outcome.status is Status.REPLACED:
+            self._done(work, steps)
+        else:
+            self._stays(work, outcome, steps)
+
+    def _removed(self, work: Work, outcome: Outcome, steps: list[Step]) -> None:
+        if outcome.status is Status.DONE:
+            self._done(work, steps)
+        else:
+            self._stays(work, outcome, steps)
+
+    def _done(self, work: Work, steps: list[Step]) -> None:
+        steps.extend(work.steps(State.DONE))
+        report = self._report
+        report.originals_removed += 1
+        report.moved += 1
+        report.versions_moved += len(work.entry.versions)
+        report.bytes += sum(copy.digest.size for copy in work.copies.values())
+        if not work.copies:
+            report.bytes += sum(copy.digest.size for version in work.entry.versions for copy in version.copies[:1])
+        self._site.progress("move", report.moved, self._total)
+
+    def _stays(self, work: Work, outcome: Outcome, steps: list[Step]) -> None:
+        """The CRM, or somebody in it, does not let this document go: the original stays, with the reason."""
+        if outcome.status is Status.REFUSED:
+            steps.extend(work.steps(State.REVIEW, outcome.reason, rule="crm"))
+            self._report.review += 1
+            self._report.reasons["REVIEW CRM_REFUSES"] += 1
+        else:
+            steps.extend(work.steps(State.CONFLICT, outcome.reason))
+            self._report.conflict += 1
+        self._report.error(work.entry.document, outcome.reason)
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    def _enqueue(self, stage: Stage, work: Work) -> None:
+        ref = work.entry.document.ref
+        self._ready.setdefault((stage, ref.source, ref.kind), deque()).append(work)
+
+    def _start_batches(self, batchers: ThreadPoolExecutor) -> None:
+        if self._report.stopped is not None:
+            return
+        for (stage, source, _), works in self._ready.items():
+            capabilities = self._site.sources[source].capabilities
+            size = capabilities.link_batch if stage is Stage.LINK else capabilities.remove_batch
+            while works and (len(works) >= size or self._last_chance(stage)):
+                batch = [works.popleft() for _ in range(min(size, len(works)))]
+                self._batches.running += 1
+                batchers.submit(self._batches.carry_out, Batch(stage, source, batch), self._events.put)
+
+    def _last_chance(self, stage: Stage) -> bool:
+        """Whether nothing is on its way that could make this batch fuller."""
+        if not self._fed or self._reading:
+            return False
+        return stage is Stage.LINK or not self._batches.running
+
+    def _stop(self, error: OffloaderError) -> None:
+        if self._report.stopped is None:
+            self._report.stopped, self._report.stop_error = str(error), error

@@ -1,0 +1,75 @@
+"""Batches: the catalog, the links and the removals of many documents in one call each."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from offloader.errors import IntegrityError, OffloaderError
+from offloader.moves.catalog import write_segments
+from offloader.moves.site import Site
+from offloader.ports import Outcome
+
+
+class Stage(enum.Enum):
+    LINK = "link"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents of one kind of one source that are ready for the same step."""
+
+    stage: Stage
+    source: str
+    works: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """`outcomes` pairs with `works` in order, or `error` says why nothing can be said of any."""
+
+    stage: Stage
+    works: Sequence[Any]
+    outcomes: Sequence[Outcome] = field(default_factory=tuple)
+    error: OffloaderError | None = None
+
+
+class Batches:
+    """Carries batches out in worker threads. `running` belongs to the coordinator."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.running = 0
+
+    def carry_out(self, batch: Batch, done: Callable[[BatchResult], None]) -> None:
+        """Do the batch's step; always answers, with outcomes or with the error."""
+        try:
+            outcomes = self._step(batch)
+            if len(outcomes) != len(batch.works):
+                raise IntegrityError(
+                    f"{batch.source}: {len(outcomes)} answers to {len(batch.works)} requests of {batch.stage.value}"
+                )
+        except OffloaderError as error:
+            done(BatchResult(batch.stage, batch.works, error=error))
+        except Exception as error:  # noqa: BLE001 - the worker's top: the coordinator must hear of every end
+            wrapped = OffloaderError(f"unexpected {error.__class__.__name__} in {batch.stage.value}: {error}")
+            done(BatchResult(batch.stage, batch.works, error=wrapped))
+        else:
+            done(BatchResult(batch.stage, batch.works, outcomes))
+
+    def _step(self, batch: Batch) -> Sequence[Outcome]:
+        source = self._site.sources[batch.source]
+        requests = [work.request() for work in batch.works]
+        if batch.stage is Stage.REMOVE:
+            return source.remove(requests)
+        write_segments(
+            dict(self._site.stores),
+            (
+                (work.entry.document, work.link, [(v.version, work.copies[v.pk]) for v in work.entry.versions])
+                for work in batch.works
+            ),
+        )
+        return source.link(requests)

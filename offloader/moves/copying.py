@@ -1,0 +1,121 @@
+"""Copy: bring one version's bytes to a store once, measured on the way, and prove what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from offloader.errors import Gone, IntegrityError
+from offloader.ledger import Copy
+from offloader.model import Digest, Digester, Document, Version
+from offloader.moves.site import Site, document_key
+from offloader.ports import Store
+
+#: up to this many bytes a body is held in memory, so that the CRM is not kept waiting for the store
+SMALL = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTask:
+    """One version to be copied to one store."""
+
+    pk: int
+    document: Document
+    version: Version
+    store: str
+
+    @property
+    def key(self) -> str:
+        return document_key(self.document.ref, self.version)
+
+    @property
+    def what(self) -> str:
+        return f"{self.document.version_ref(self.version)} (version {self.version.number})"
+
+    @property
+    def held(self) -> int:
+        """Bytes that this copy holds in memory at most; a size that the CRM does not say counts as small."""
+        size = self.version.size
+        return min(size if size is not None else 1 << 20, SMALL)
+
+
+def buffer(chunks: Iterator[bytes], limit: int) -> tuple[bytes, bool]:
+    """Read up to about `limit` bytes: what was read, and whether that was all."""
+    held = []
+    total = 0
+    for chunk in chunks:
+        held.append(chunk)
+        total += len(chunk)
+        if total > limit:
+            return b"".join(held), False
+    return b"".join(held), True
+
+
+def put_small(store: Store, task: CopyTask, data: bytes, site: Site) -> Copy:
+    """Store a body that is held in memory. Raises IntegrityError if it is not what the CRM has."""
+    digest = Digest.of(data)
+    check_against_crm(task, digest)
+    stored = store.put(task.key, [data], size=len(data), digest=digest)
+    if stored.sha256 != digest.sha256 or stored.size != digest.size:
+        raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
+    return Copy(task.store, task.key, digest, site.context.now())
+
+
+def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site) -> Copy:
+    """Store a body while it arrives. A body that turns out wrong is taken away again."""
+    digester = Digester()
+
+    def measured() -> Iterator[bytes]:
+        for chunk in chunks:
+            digester.update(chunk)
+            yield chunk
+        check_against_crm(task, digester.digest())
+
+    stored = store.put(task.key, measured())
+    digest = digester.digest()
+    if stored.sha256 != digest.sha256 or stored.size != digest.size:
+        store.delete(task.key)
+        raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
+    return Copy(task.store, task.key, digest, site.context.now())
+
+
+def check_against_crm(task: CopyTask, digest: Digest) -> None:
+    """Raise IntegrityError unless the bytes are those that the CRM describes.
+
+    Where the CRM publishes a checksum it decides, sizes may lie; where it does not, the size must be right.
+    """
+    version = task.version
+    if version.checksum is not None and version.checksum.algorithm in ("md5", "sha256"):
+        if not digest.matches(version.checksum):
+            raise IntegrityError(
+                f"{task.what}: the bytes read ({digest.size}) do not match the CRM's own checksum; "
+                "nothing was removed, it is tried again in the next run"
+            )
+    elif version.size is not None and version.size != digest.size:
+        raise IntegrityError(
+            f"{task.what}: {digest.size} bytes were read, the CRM says {version.size}; "
+            "nothing was removed, it is tried again in the next run"
+        )
+
+
+def existing_copy(store: Store, task: CopyTask, known: Copy | None, site: Site) -> Copy | None:
+    """A copy that an earlier run left behind, if it is provably the right bytes; otherwise None.
+
+    Known to the ledger: the stored bytes must have the digest that was verified then. Not known: they must
+    have the CRM's own checksum. In both cases they are read back now.
+    """
+    if known is not None and known.store == task.store:
+        stored = store.stat(known.key)
+        if stored is not None and stored.sha256 == known.digest.sha256 and stored.size == known.digest.size:
+            return Copy(known.store, known.key, known.digest, site.context.now())
+        return None
+    if task.version.checksum is None:
+        return None
+    digester = Digester()
+    try:
+        for chunk in store.read(task.key):
+            digester.update(chunk)
+    except Gone:
+        return None
+    digest = digester.digest()
+    return Copy(task.store, task.key, digest, site.context.now()) if digest.matches(task.version.checksum) else None

@@ -1,0 +1,268 @@
+"""Plan: decide what is to become of every document, freeze the answer, hash it.
+
+A plan changes nothing in a CRM or a store. A dry run is a plan that nobody applies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from offloader.errors import Drift, Refused
+from offloader.ledger import Entry, PlanHeader, PlanItem, Step
+from offloader.model import Decision, LocationProof, Reason, State, Verdict
+from offloader.moves.site import Limits, Site
+
+#: what a plan always looks at again: nobody has finished with these
+OPEN = frozenset({State.SEEN, State.PLANNED, State.COPIED, State.VERIFIED, State.LINKED, State.CONFLICT, State.FAILED})
+#: what it looks at again when a rule, a store or a proof has changed
+SETTLED = frozenset({State.KEPT, State.BLOCKED, State.REVIEW})
+#: states that a MOVE leaves alone: work on them goes on where it stopped
+UNDER_WAY = frozenset({State.PLANNED, State.COPIED, State.VERIFIED, State.LINKED, State.DONE})
+STATE_OF = {Verdict.KEEP: State.KEPT, Verdict.BLOCKED: State.BLOCKED, Verdict.REVIEW: State.REVIEW}
+PAGE = 500
+
+
+@dataclass(slots=True)
+class PlanSummary:
+    """A sealed plan in numbers. `codes` counts documents by verdict and code; `countries` bytes by store."""
+
+    id: str | None
+    sha256: str | None = None
+    documents: int = 0
+    versions: int = 0
+    bytes: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    stores: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def moves(self) -> int:
+        return self.verdicts[Verdict.MOVE]
+
+    def totals(self) -> dict[str, Any]:
+        return {
+            "documents": self.documents,
+            "versions": self.versions,
+            "bytes": self.bytes,
+            "verdicts": dict(self.verdicts),
+            "codes": dict(self.codes),
+            "stores": dict(self.stores),
+        }
+
+
+def proof_digest(proof: LocationProof) -> str:
+    """What a plan remembers of a proof: the verdict and the places, not the moment."""
+    return f"{proof.assurance}:{' '.join(sorted(proof.countries))}"
+
+
+def planned_proof(header: PlanHeader, store: str) -> str:
+    """What the plan rests on for a store."""
+    return str(header.proofs.get(store, {}).get("proof", "not configured"))
+
+
+def _header_value(header: PlanHeader) -> dict[str, Any]:
+    return {**asdict(header), "created": header.created.isoformat() if header.created else None}
+
+
+def _basis(site: Site, proofs: Mapping[str, LocationProof], now_usable: Mapping[str, bool]) -> str:
+    parts = {
+        "policies": {source: policy.fingerprint for source, policy in site.policies.items()},
+        "stores": {name: [proof_digest(proof), now_usable[name]] for name, proof in proofs.items()},
+    }
+    return hashlib.sha256(_canonical(parts)).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def item_line(entry: Entry, item: PlanItem) -> bytes:
+    """One line of the plan as it is hashed and exported: who, which state of it, what, where, why."""
+    decision = item.decision
+    ref = entry.document.ref
+    value = {
+        "source": ref.source,
+        "kind": ref.kind,
+        "id": ref.id,
+        "etag": item.etag,
+        "versions": item.versions,
+        "bytes": item.size,
+        "verdict": decision.verdict.value,
+        "store": decision.store,
+        "countries": sorted(decision.countries),
+        "reasons": [{key: value for key, value in asdict(reason).items() if value} for reason in decision.reasons],
+    }
+    return _canonical(value)
+
+
+def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool = False) -> PlanSummary:
+    """Decide about every open document (every one, with `all_documents`) and seal the plan.
+
+    With nothing to decide there is no plan: `id` is None.
+    """
+    now = site.context.now()
+    targets = site.targets()
+    proofs = {target.store: target.proof for target in targets}
+    basis = _basis(site, proofs, {name: proof.usable_at(now) for name, proof in proofs.items()})
+    again = all_documents or site.ledger.meta("basis") != basis
+    states = OPEN | SETTLED if again else OPEN
+    if not site.ledger.pending(states):
+        site.ledger.set_meta("basis", basis)
+        return PlanSummary(None)
+    header = PlanHeader(
+        sources=tuple(sorted(sources or site.sources)),
+        policies={source: policy.fingerprint for source, policy in site.policies.items()},
+        proofs={
+            name: {"proof": proof_digest(proof), "expires": proof.expires.isoformat()} for name, proof in proofs.items()
+        },
+        limits=asdict(site.limits),
+        created=now,
+    )
+    summary = PlanSummary(site.ledger.create_plan(header))
+    digest = hashlib.sha256(_canonical(_header_value(header)))
+    for entries in _pages(site, states):
+        chosen = [
+            entry for entry in entries if not entry.deleted and (not sources or entry.document.ref.source in sources)
+        ]
+        items, steps = [], []
+        for entry in chosen:
+            decision = site.policies[entry.document.ref.source].decide(entry.document, targets, now)
+            decision, moves = _settle(entry, decision)
+            item = PlanItem(entry.pk, decision, entry.document.etag, entry.document.size, len(entry.versions))
+            items.append(item)
+            steps.extend(moves)
+            digest.update(item_line(entry, item) + b"\n")
+            _count(summary, item)
+        assert summary.id is not None
+        site.ledger.add_plan_items(summary.id, items)
+        site.ledger.advance(steps)
+        site.progress("plan", summary.documents, None)
+    assert summary.id is not None
+    summary.sha256 = digest.hexdigest()
+    site.ledger.seal_plan(summary.id, sha256=summary.sha256, totals=summary.totals())
+    site.ledger.set_meta("basis", basis)
+    return summary
+
+
+def _pages(site: Site, states: Collection[State]) -> Iterator[list[Entry]]:
+    after = 0
+    while entries := site.ledger.entries(states=states, after=after, limit=PAGE):
+        after = entries[-1].pk
+        yield entries
+
+
+def _settle(entry: Entry, decision: Decision) -> tuple[Decision, list[Step]]:
+    """The transitions that a decision causes now; a document half moved never changes its direction by itself."""
+    started = [version for version in entry.versions if version.state in (State.VERIFIED, State.LINKED)]
+    stores = {copy.store for version in started for copy in version.copies}
+    if started and stores and (decision.verdict is not Verdict.MOVE or stores != {decision.store}):
+        linked = any(version.state is State.LINKED for version in started)
+        if linked:
+            reason = Reason("HALF_MOVED", "the decision changed after the link was written; restore or move by hand")
+            decision = Decision(
+                verdict=Verdict.REVIEW, reasons=(*decision.reasons, reason), countries=decision.countries
+            )
+    to = State.PLANNED if decision.verdict is Verdict.MOVE else STATE_OF[decision.verdict]
+    last = decision.reasons[-1] if decision.reasons else Reason(decision.verdict.value, "")
+    steps = []
+    for version in entry.versions:
+        keeps = version.state in UNDER_WAY if to is State.PLANNED else version.state is State.DONE
+        moved_elsewhere = to is State.PLANNED and version.state is State.VERIFIED and stores != {decision.store}
+        if (version.state is to or keeps) and not moved_elsewhere:
+            continue
+        steps.append(Step(version=version.pk, to=to, rule=last.rule, detail=last.text))
+    return decision, steps
+
+
+def _count(summary: PlanSummary, item: PlanItem) -> None:
+    verdict = item.decision.verdict
+    summary.documents += 1
+    summary.verdicts[verdict] += 1
+    summary.codes[f"{verdict} {item.decision.code}"] += 1
+    if verdict is Verdict.MOVE and item.decision.store:
+        summary.versions += item.versions
+        summary.bytes += item.size
+        summary.stores[item.decision.store] += 1
+
+
+def check_limits(limits: Limits, summary: Mapping[str, Any], known: int) -> None:
+    """Raise Refused when a plan does more than the operator allows."""
+    moves = summary["verdicts"].get(Verdict.MOVE, 0)
+    if limits.documents is not None and moves > limits.documents:
+        raise Refused(f"the plan moves {moves} documents, the limit is {limits.documents}", rule="limits.documents")
+    if limits.bytes is not None and summary["bytes"] > limits.bytes:
+        raise Refused(f"the plan moves {summary['bytes']} bytes, the limit is {limits.bytes}", rule="limits.bytes")
+    if limits.percent is not None and known and moves * 100 > limits.percent * known:
+        share = moves * 100 / known
+        raise Refused(
+            f"the plan moves {share:.1f} % of all documents, the limit is {limits.percent} %", rule="limits.percent"
+        )
+
+
+def check_drift(site: Site, plan_id: str) -> None:
+    """Raise Drift, saying what differs, when a sealed plan no longer fits the world or was edited."""
+    row = site.ledger.plan(plan_id)
+    header = row.header
+    found = []
+    for source, fingerprint in header.policies.items():
+        policy = site.policies.get(source)
+        if policy is None or policy.fingerprint != fingerprint:
+            found.append(f"the policy of {source} changed")
+    for target in site.targets():
+        was = planned_proof(header, target.store)
+        if was != proof_digest(target.proof):
+            found.append(f"the location proof of {target.store} was {was}, is {proof_digest(target.proof)}")
+    digest = hashlib.sha256(_canonical(_header_value(header)))
+    for lines, changed in _plan_lines(site, plan_id):
+        for line in lines:
+            digest.update(line + b"\n")
+        found.extend(f"{ref} changed since the plan" for ref in changed)
+    if digest.hexdigest() != row.sha256:
+        found.append("the plan itself is not what was sealed")
+    if found:
+        more = f", and {len(found) - 5} more" if len(found) > 5 else ""
+        raise Drift(f"plan {plan_id} is refused: {'; '.join(found[:5])}{more}. Make a new one with `offloader plan`.")
+
+
+def _plan_lines(site: Site, plan_id: str) -> Iterator[tuple[list[bytes], list[str]]]:
+    after = 0
+    while rows := site.ledger.plan_items(plan_id, after=after, limit=PAGE):
+        after = rows[-1][0]
+        entries = site.ledger.entries_by_pk([item.document for _, item in rows])
+        lines = [item_line(entry, item) for entry, (_, item) in zip(entries, rows, strict=True)]
+        yield (
+            lines,
+            [
+                str(entry.document.ref)
+                for entry, (_, item) in zip(entries, rows, strict=True)
+                if entry.document.etag != item.etag and not _finished(entry)
+            ],
+        )
+
+
+def _finished(entry: Entry) -> bool:
+    return all(version.state in (State.DONE, State.RESTORED) for version in entry.versions)
+
+
+def export_plan(site: Site, plan_id: str) -> Iterator[bytes]:
+    """The plan as JSON Lines: a header line, then a line per document."""
+    row = site.ledger.plan(plan_id)
+    value = {"plan": plan_id, "sha256": row.sha256, "totals": row.totals, **_header_value(row.header)}
+    yield _canonical(value) + b"\n"
+    for lines, _ in _plan_lines(site, plan_id):
+        for line in lines:
+            yield line + b"\n"
+
+
+def decisions_of(site: Site, plan_id: str) -> Iterator[Sequence[tuple[Entry, PlanItem]]]:
+    """The plan's items with their documents, a page at a time."""
+    after = 0
+    while rows := site.ledger.plan_items(plan_id, after=after, limit=PAGE):
+        after = rows[-1][0]
+        entries = site.ledger.entries_by_pk([item.document for _, item in rows])
+        yield list(zip(entries, (item for _, item in rows), strict=True))

@@ -1,0 +1,121 @@
+"""Restore: put documents back in the CRM, byte for byte, prove it, and take the links away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from offloader.errors import Gone, IntegrityError, OffloaderError, Refused
+from offloader.ledger import Entry, Step, VersionEntry
+from offloader.model import Digester, Document, DocumentRef, State, Version
+from offloader.moves.site import Site
+from offloader.ports import LinkRequest, Status
+
+RESTORABLE = frozenset({State.DONE})
+
+
+@dataclass(slots=True)
+class RestoreReport:
+    """What was put back. `errors` has one line a document."""
+
+    restored: int = 0
+    links_removed: int = 0
+    bytes: int = 0
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def find(site: Site, name: str) -> Entry:
+    """The document that a user means: a link id, a link's URL, or SOURCE/KIND/ID. Raises Gone with what was tried."""
+    entry = site.ledger.by_link(name.rsplit("/", 1)[-1]) if "/" not in name or "/d/" in name else None
+    if entry is None and name.count("/") >= 2 and "/d/" not in name:
+        entry = site.ledger.entry(DocumentRef(*name.split("/", 2)))
+    if entry is None:
+        raise Gone(f"the ledger knows no document {name!r}; name it by its link, or as SOURCE/KIND/ID")
+    return entry
+
+
+def restore(site: Site, entries: Iterable[Entry]) -> RestoreReport:
+    """Put these documents back. One that fails stays offloaded, with its link, and is reported."""
+    report = RestoreReport()
+    for entry in entries:
+        try:
+            _restore(site, entry, report)
+        except OffloaderError as error:
+            report.failed += 1
+            report.errors.append(f"{entry.document.ref}: {error}")
+    return report
+
+
+def _restore(site: Site, entry: Entry, report: RestoreReport) -> None:
+    if entry.link is None:
+        raise Refused("it was never replaced by a link; there is nothing to put back")
+    source = site.sources[entry.document.ref.source]
+    request = LinkRequest(document=entry.document, link=entry.link, attempted=True, link_ref=entry.link_ref)
+    states = {version.state for version in entry.versions}
+    if states <= RESTORABLE:
+        by_id = {version.version.id: version for version in entry.versions}
+        outcome = source.restore(request, lambda version: _body(site, by_id[version.id]))
+        if outcome.status is not Status.DONE or outcome.document is None:
+            raise Refused(f"the CRM does not take it back: {outcome.reason or outcome.status}")
+        _prove(site, entry, outcome.document)
+        steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
+        site.ledger.advance(steps)
+        site.ledger.replace_document(entry.pk, outcome.document)
+        report.restored += 1
+        report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
+    elif states != {State.RESTORED}:
+        raise Refused(f"it is {', '.join(sorted(states))}; only a document that is done can be put back")
+    gone = source.unlink([request])[0]
+    if gone.status not in (Status.DONE, Status.GONE):
+        raise Refused(f"it is back, but its link could not be taken away: {gone.reason or gone.status}; run again")
+    report.links_removed += 1
+
+
+def _body(site: Site, version: VersionEntry) -> Iterator[bytes]:
+    """The stored bytes of a version, measured on the way: a wrong last byte is an error, never a wrong file."""
+    if not version.copies:
+        raise IntegrityError("the ledger knows no copy of a version")
+    copy = version.copies[0]
+    digester = Digester()
+    for chunk in site.stores[copy.store].read(copy.key):
+        digester.update(chunk)
+        if digester.size > copy.digest.size:
+            break
+        yield chunk
+    if digester.digest().sha256 != copy.digest.sha256:
+        raise IntegrityError(
+            f"the copy {copy.key} in the store {copy.store} is not what was verified; nothing is put back"
+        )
+
+
+def _prove(site: Site, entry: Entry, document: Document) -> None:
+    """Read the restored document back from the CRM and compare every version with what was verified."""
+    wanted: Sequence[VersionEntry] = entry.versions
+    if len(document.versions) != len(wanted):
+        raise IntegrityError(f"{len(wanted)} versions were put back, the CRM shows {len(document.versions)}")
+    by_ref: dict[str, tuple[Version, VersionEntry]] = {
+        version.id: (version, known) for version, known in zip(document.versions, wanted, strict=True)
+    }
+    source = site.sources[document.ref.source]
+    for start in range(0, len(document.versions), source.capabilities.read_batch):
+        group = document.versions[start : start + source.capabilities.read_batch]
+        for delivery in source.read([document.version_ref(version) for version in group]):
+            if delivery.error is not None or delivery.chunks is None:
+                raise delivery.error or Gone("the restored document cannot be read")
+            digester = Digester()
+            for chunk in delivery.chunks:
+                digester.update(chunk)
+            _, known = by_ref.pop(delivery.ref.id)
+            if digester.digest() != known.copies[0].digest:
+                raise IntegrityError("what the CRM shows after the restore is not what was stored; the link stays")
+    if by_ref:
+        raise IntegrityError("the CRM did not deliver every restored version; the link stays")
+
+
+def entries_in(site: Site, states: set[State]) -> Iterator[Entry]:
+    """Every document with a version in one of these states, read a page at a time."""
+    after = 0
+    while entries := site.ledger.entries(states=states, after=after, limit=200):
+        after = entries[-1].pk
+        yield from entries

@@ -1,0 +1,84 @@
+"""Everything one offloader works with: its ledger, sources, stores, policies, and how hard it may work."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from offloader.ledger import Ledger
+from offloader.model import DocumentRef, Link, Version
+from offloader.plugins import Context
+from offloader.ports import Policy, Source, Store, Target
+
+#: stage ("scan", "plan", "copy", "link", "remove", …), done so far, total if known
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(stage: str, done: int, total: int | None) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one plan may do; None is no limit. `percent` is of all documents in the ledger."""
+
+    documents: int | None = None
+    bytes: int | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard to work. `concurrency` None means: what the source says it can bear."""
+
+    concurrency: int | None = None
+    memory: int = 64 << 20
+    attempts: int = 5
+
+
+class Links:
+    """Derives link ids: the same document always gets the same link, and nobody can guess one."""
+
+    __slots__ = ("_base", "_key")
+
+    def __init__(self, base_url: str, key: bytes) -> None:
+        self._base = base_url
+        self._key = key
+
+    def link(self, ref: DocumentRef) -> Link:
+        name = f"{ref.source}\x1f{ref.kind}\x1f{ref.id}".encode()
+        mac = hmac.digest(self._key, name, "sha256")[:16]
+        link_id = base64.b32encode(mac).decode("ascii").rstrip("=").lower()
+        return Link(link_id, f"{self._base}/d/{link_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One configured offloader. `policies` is by source name."""
+
+    ledger: Ledger
+    sources: Mapping[str, Source]
+    stores: Mapping[str, Store]
+    policies: Mapping[str, Policy]
+    links: Links
+    context: Context
+    pace: Pace = field(default_factory=Pace)
+    limits: Limits = field(default_factory=Limits)
+    progress: Progress = no_progress
+
+    def targets(self) -> tuple[Target, ...]:
+        """Every store with a fresh proof, by name."""
+        return tuple(Target(name, self.stores[name].prove()) for name in sorted(self.stores))
+
+
+def document_key(ref: DocumentRef, version: Version) -> str:
+    """The opaque key of a version's bytes: no file name, no person's name.
+
+    The version's etag is part of it: a kind whose body changes under the same id never meets its older bytes.
+    """
+    document = hashlib.sha256(f"{ref.kind}\x1f{ref.id}".encode()).hexdigest()[:32]
+    body = hashlib.sha256(f"{version.id}\x1f{version.etag}".encode()).hexdigest()[:16]
+    return f"documents/{ref.source}/{document}/{version.number}-{body}"

@@ -1,0 +1,163 @@
+"""Verify and reconcile: compare ledger, stores and CRM, changing nothing.
+
+One symbol a document: `=` same, `-` missing in the store, `+` unknown to the ledger, `*` differs, `!` error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from offloader.errors import OffloaderError
+from offloader.ledger import Entry
+from offloader.model import State
+from offloader.moves.site import Site
+from offloader.ports import LinkRequest, Status
+
+MOVED = frozenset({State.DONE})
+HELD_IN_STORE = frozenset({State.VERIFIED, State.LINKED, State.DONE, State.RESTORED})
+STAYS = frozenset({State.KEPT, State.BLOCKED, State.REVIEW, State.SEEN, State.PLANNED, State.FAILED, State.CONFLICT})
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How one document (or one unknown object of a store) compares."""
+
+    symbol: str
+    what: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Comparisons:
+    """Counts by symbol, and those that are not the same."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[Comparison] = field(default_factory=list)
+
+    @property
+    def same(self) -> bool:
+        return set(self.counts) <= {"="}
+
+    def add(self, comparison: Comparison) -> None:
+        self.counts[comparison.symbol] += 1
+        if comparison.symbol != "=":
+            self.differences.append(comparison)
+
+
+def verify(site: Site, *, each: Callable[[Comparison], None] | None = None) -> Comparisons:
+    """Read every stored copy back and compare its digest with the ledger's. Asks the CRM nothing."""
+    result = Comparisons()
+    for entry in _entries(site, HELD_IN_STORE):
+        _report(result, _copies(site, entry, deep=True) or Comparison("=", str(entry.document.ref)), each)
+    return result
+
+
+def reconcile(site: Site, *, deep: bool = False, each: Callable[[Comparison], None] | None = None) -> Comparisons:
+    """Compare all three: what the ledger says, what the stores hold, what the CRM shows.
+
+    `deep` reads every stored byte back; otherwise presence and size are compared.
+    """
+    result = Comparisons()
+    for entries in _pages(site, frozenset(State) - {State.ERASED}):
+        for comparison in _compare_page(site, entries, deep=deep):
+            _report(result, comparison, each)
+    for comparison in _unknown_objects(site):
+        _report(result, comparison, each)
+    return result
+
+
+def _report(result: Comparisons, comparison: Comparison, each: Callable[[Comparison], None] | None) -> None:
+    result.add(comparison)
+    if each is not None:
+        each(comparison)
+
+
+def _pages(site: Site, states: frozenset[State]) -> Iterator[list[Entry]]:
+    after = 0
+    while entries := site.ledger.entries(states=states, after=after, limit=PAGE):
+        after = entries[-1].pk
+        yield entries
+
+
+def _entries(site: Site, states: frozenset[State]) -> Iterator[Entry]:
+    for page in _pages(site, states):
+        yield from page
+
+
+def _copies(site: Site, entry: Entry, *, deep: bool) -> Comparison | None:
+    """What is wrong with the stored copies of a document, None if nothing."""
+    what = str(entry.document.ref)
+    for version in entry.versions:
+        if version.state in HELD_IN_STORE and not version.copies:
+            return Comparison("-", what, f"version {version.version.number} has no copy in the ledger")
+        for copy in version.copies:
+            try:
+                found = _problem(site, copy.store, copy.key, copy.digest.size, copy.digest.sha256, deep=deep)
+            except OffloaderError as error:
+                return Comparison("!", what, str(error))
+            if found is not None:
+                return Comparison(found[0], what, f"version {version.version.number}: {found[1]}")
+    return None
+
+
+def _problem(site: Site, store: str, key: str, size: int, sha256: str, *, deep: bool) -> tuple[str, str] | None:
+    if store not in site.stores:
+        return "!", f"the store {store} is not configured any more"
+    if not deep:
+        found = next((length for name, length in site.stores[store].list(key) if name == key), None)
+        if found is None:
+            return "-", f"{key} is missing in the store {store}"
+        return None if found == size else ("*", f"{key} has {found} bytes in the store {store}, {size} were stored")
+    stored = site.stores[store].stat(key)
+    if stored is None:
+        return "-", f"{key} is missing in the store {store}"
+    return None if stored.sha256 == sha256 else ("*", f"{key} in the store {store} holds other bytes")
+
+
+def _compare_page(site: Site, entries: Sequence[Entry], *, deep: bool) -> Iterator[Comparison]:
+    for source_name in {entry.document.ref.source for entry in entries}:
+        mine = [entry for entry in entries if entry.document.ref.source == source_name]
+        problems: dict[int, Comparison | None] = {entry.pk: _copies(site, entry, deep=deep) for entry in mine}
+        try:
+            _compare_crm(site, source_name, mine, problems)
+        except OffloaderError as error:
+            problems = {entry.pk: Comparison("!", str(entry.document.ref), str(error)) for entry in mine}
+        for entry in mine:
+            yield problems[entry.pk] or Comparison("=", str(entry.document.ref))
+
+
+def _compare_crm(
+    site: Site, source_name: str, entries: Sequence[Entry], problems: dict[int, Comparison | None]
+) -> None:
+    source = site.sources[source_name]
+    moved = [entry for entry in entries if {v.state for v in entry.versions} <= MOVED and entry.link is not None]
+    requests = [LinkRequest(document=e.document, link=e.link, link_ref=e.link_ref) for e in moved if e.link is not None]
+    for entry, outcome in zip(moved, source.inspect(requests) if requests else (), strict=True):
+        if outcome.status is not Status.DONE and problems[entry.pk] is None:
+            detail = f"its link in the CRM: {outcome.reason or outcome.status.value}"
+            problems[entry.pk] = Comparison("*", str(entry.document.ref), detail)
+    fetched = source.fetch([entry.document.ref for entry in entries])
+    for entry, document in zip(entries, fetched, strict=True):
+        if problems[entry.pk] is not None:
+            continue
+        states = {version.state for version in entry.versions}
+        what = str(entry.document.ref)
+        if states <= MOVED:
+            if document is not None and not document.strategy.in_place:
+                problems[entry.pk] = Comparison("*", what, "the original is still in the CRM")
+        elif document is None:
+            if not entry.deleted:
+                problems[entry.pk] = Comparison("*", what, "it is no longer in the CRM, and the ledger did not know")
+        elif document.etag != entry.document.etag:
+            problems[entry.pk] = Comparison("*", what, "it changed in the CRM since it was scanned")
+
+
+def _unknown_objects(site: Site) -> Iterator[Comparison]:
+    """Stored documents that no ledger row names."""
+    for name, store in site.stores.items():
+        for key, size in store.list("documents/"):
+            if not site.ledger.knows_key(name, key):
+                yield Comparison("+", f"{name}:{key}", f"{size} bytes that the ledger does not know")

@@ -1,0 +1,83 @@
+"""The one place that composes configuration, plugins and wrappers.
+
+A source is used through Retrying(Paced(source)): the pace is kept for each try, and a pause between tries holds no
+slot. In a dry run every port is wrapped in ReadOnly as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from offloader.config import Config, Part
+from offloader.ledger import Ledger, open_ledger
+from offloader.moves.site import Limits, Links, Pace, Progress, Site, no_progress
+from offloader.plugins import Context, PolicyPlugin, SourcePlugin, StorePlugin, load
+from offloader.ports import Policy, Source, Store
+from offloader.wrappers.paced import Gate, PacedSource
+from offloader.wrappers.readonly import ReadOnlySource, ReadOnlyStore
+from offloader.wrappers.retrying import Retry, RetryingSource, RetryingStore
+
+
+def links_of(config: Config, context: Context) -> Links:
+    gateway = config.settings.gateway
+    key = gateway.link_key.reveal(context.environ, config.directory)
+    return Links(gateway.url, key.encode())
+
+
+def _retry(config: Config, context: Context) -> Retry:
+    return Retry(
+        sleep=context.sleep,
+        monotonic=context.monotonic,
+        random=context.random,
+        attempts=config.settings.pace.attempts,
+    )
+
+
+def open_source(part: Part, config: Config, context: Context, *, dry_run: bool) -> Source:
+    source = load(SourcePlugin, part.type).open(part.name, part.options, context)
+    most = config.settings.pace.concurrency or source.capabilities.concurrency
+    gate = Gate(most=most, sleep=context.sleep, monotonic=context.monotonic)
+    wrapped: Source = RetryingSource(PacedSource(source, gate), _retry(config, context))
+    return ReadOnlySource(wrapped) if dry_run else wrapped
+
+
+def open_store(part: Part, config: Config, context: Context, *, dry_run: bool) -> Store:
+    store: Store = load(StorePlugin, part.type).open(part.name, part.options, context)
+    store = RetryingStore(store, _retry(config, context))
+    return ReadOnlyStore(store) if dry_run else store
+
+
+def open_policy(part: Part) -> Policy:
+    return load(PolicyPlugin, part.type).open(part.options)
+
+
+@contextmanager
+def open_site(
+    config: Config,
+    context: Context,
+    *,
+    exclusive: bool = True,
+    dry_run: bool = False,
+    progress: Progress = no_progress,
+) -> Iterator[Site]:
+    """Everything a command works with. `exclusive`: it will write to the ledger, and nobody else may."""
+    with ExitStack() as stack:
+        ledger: Ledger = stack.enter_context(
+            open_ledger(config.ledger_path, now=context.now, exclusive=exclusive, create=exclusive)
+        )
+        settings = config.settings
+        policies = {part.name: open_policy(part) for part in config.policies.values()}
+        yield Site(
+            ledger=ledger,
+            sources={
+                name: open_source(part, config, context, dry_run=dry_run) for name, part in config.sources.items()
+            },
+            stores={name: open_store(part, config, context, dry_run=dry_run) for name, part in config.stores.items()},
+            policies={name: policies[config.policy_for(name).name] for name in config.sources},
+            links=links_of(config, context),
+            context=context,
+            pace=Pace(settings.pace.concurrency, settings.pace.memory_mb << 20, settings.pace.attempts),
+            limits=Limits(settings.limits.documents, settings.limits.bytes, settings.limits.percent),
+            progress=progress,
+        )
