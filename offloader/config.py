@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from ruamel.yaml import YAML
@@ -44,9 +44,17 @@ class LedgerOptions(Options):
 class HeaderLoginOptions(Options):
     """A reverse proxy that has logged the user in and says who it is."""
 
+    type: Literal["header"] = "header"
     user_header: str = Field("X-Forwarded-User", description="the header that holds the CRM user name or user id")
     secret_header: str = Field("X-Proxy-Secret", description="the header that proves that the proxy sent it")
     secret: SecretRef = Field(description="what the secret header must hold")
+
+
+class TokenLoginOptions(Options):
+    """Bearer tokens, each for one user."""
+
+    type: Literal["token"]
+    tokens: Path = Field(description="file with a line per token: its SHA-256 in hex, a space, the CRM user")
 
 
 class GatewayOptions(Options):
@@ -54,7 +62,9 @@ class GatewayOptions(Options):
 
     url: Annotated[str, AfterValidator(_https)] = Field(description="public address that links begin with")
     link_key: SecretRef = Field(description="key from which link ids are derived; never change it")
-    login: HeaderLoginOptions | None = Field(None, description="how the gateway learns who is asking")
+    login: HeaderLoginOptions | TokenLoginOptions | None = Field(
+        None, description="how the gateway learns who is asking; without it, it does not start"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8480, ge=0, le=65535, description="port to listen on")
 

@@ -8,7 +8,6 @@ import traceback
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from offloader import __version__
@@ -65,7 +64,7 @@ def options(
 
 
 for module in (demo, sandbox, init, check, scan, plan, apply, run, status, verify, reconcile, restore, gateway, schema):
-    app.command(epilog=TABLE)(module.command)
+    app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
 app.add_typer(ledger.app, name="ledger")
 
 
@@ -85,7 +84,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def _run(arguments: list[str], *, as_json: bool) -> int:
     try:
         result = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the program's top: every error gets a code
         kind, message, code = _explain(error)
@@ -98,14 +97,19 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
 
 def _explain(error: BaseException) -> tuple[str, str, Exit]:
     """An error's kind, its sentence, and its exit code."""
-    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
         return "interrupted", "interrupted; run again to go on", Exit.FAILED
-    if isinstance(error, click.ClickException):
-        return "usage", error.format_message(), Exit.USAGE
+    if isinstance(error, typer.TyperException):
+        return "usage", f"{_sentence(error)} (try --help)", Exit.USAGE
     if isinstance(error, OffloaderError):
         return type(error).__name__, str(error), exit_for(error)
     traceback.print_exception(error)
     return "internal", f"internal error: {error.__class__.__name__}", Exit.FAILED
+
+
+def _sentence(error: typer.TyperException) -> str:
+    describe = getattr(error, "format_message", None)
+    return str(describe() if callable(describe) else error)
 
 
 def _failed(message: str, kind: str, code: Exit, *, as_json: bool) -> int:

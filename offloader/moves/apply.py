@@ -18,7 +18,7 @@ from offloader.ledger import Copy, Entry, Step
 from offloader.model import Link, LocationProof, State, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
-from offloader.moves.plan import check_drift, check_limits, decisions_of, planned_proof, proof_digest
+from offloader.moves.plan import check_drift, check_limits, decisions_of, plan_of, planned_proof, proof_digest
 from offloader.moves.reading import Copied, Reader
 from offloader.moves.report import RunReport
 from offloader.moves.site import Site
@@ -63,7 +63,7 @@ def apply_plan(site: Site, plan_id: str, *, trusted: bool = False) -> RunReport:
     Raises Drift when the world is not what the plan was made for, Refused when it exceeds a limit or was
     applied before; in both cases nothing was done.
     """
-    row = site.ledger.plan(plan_id)
+    row = plan_of(site, plan_id)
     if row.status not in ("sealed", "applying"):
         raise Refused(f"plan {plan_id} is {row.status}; only a sealed plan can be applied")
     known = sum(tally.documents for tally in site.ledger.tally().values())
@@ -100,7 +100,7 @@ class _Applier:
         self._report = report
         self._suspect = suspect
         self._total = total
-        self._plan = site.ledger.plan(plan_id)
+        self._plan = plan_of(site, plan_id)
         self._feed = self._works(plan_id)
         self._fed = False
         self._events: queue.SimpleQueue[Copied | BatchResult] = queue.SimpleQueue()

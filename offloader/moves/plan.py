@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from offloader.errors import Drift, Refused
-from offloader.ledger import Entry, PlanHeader, PlanItem, Step
+from offloader.errors import ConfigError, Drift, Refused
+from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step
 from offloader.model import Decision, LocationProof, Reason, State, Verdict
 from offloader.moves.site import Limits, Site
 
@@ -190,6 +190,14 @@ def _count(summary: PlanSummary, item: PlanItem) -> None:
         summary.stores[item.decision.store] += 1
 
 
+def plan_of(site: Site, plan_id: str) -> PlanRow:
+    """The plan with this id. Raises ConfigError if the ledger has none."""
+    row = site.ledger.plan(plan_id)
+    if row is None:
+        raise ConfigError(f"the ledger has no plan {plan_id!r}; `offloader status` lists the plans")
+    return row
+
+
 def check_limits(limits: Limits, summary: Mapping[str, Any], known: int) -> None:
     """Raise Refused when a plan does more than the operator allows."""
     moves = summary["verdicts"].get(Verdict.MOVE, 0)
@@ -206,7 +214,7 @@ def check_limits(limits: Limits, summary: Mapping[str, Any], known: int) -> None
 
 def check_drift(site: Site, plan_id: str) -> None:
     """Raise Drift, saying what differs, when a sealed plan no longer fits the world or was edited."""
-    row = site.ledger.plan(plan_id)
+    row = plan_of(site, plan_id)
     header = row.header
     found = []
     for source, fingerprint in header.policies.items():
@@ -251,7 +259,7 @@ def _finished(entry: Entry) -> bool:
 
 def export_plan(site: Site, plan_id: str) -> Iterator[bytes]:
     """The plan as JSON Lines: a header line, then a line per document."""
-    row = site.ledger.plan(plan_id)
+    row = plan_of(site, plan_id)
     value = {"plan": plan_id, "sha256": row.sha256, "totals": row.totals, **_header_value(row.header)}
     yield _canonical(value) + b"\n"
     for lines, _ in _plan_lines(site, plan_id):

@@ -60,33 +60,37 @@ class Reader:
         return copy is not None
 
     def _attempt(self, tasks: Sequence[CopyTask], *, last: bool, attempt: int) -> list[CopyTask]:
+        """Read all once; what failed for a passing reason is returned, unless this was the last attempt."""
         by_ref = {task.document.version_ref(task.version): task for task in tasks}
-        again: list[CopyTask] = []
+        trouble: list[tuple[CopyTask, OffloaderError]] = []
         held: list[tuple[CopyTask, bytes]] = []
-        wait = 0.0
-        # Small bodies are only stored once the delivery is over: the source's slot is free by then.
-        for delivery in self._source.read(list(by_ref)):
-            task = by_ref.pop(delivery.ref)
-            try:
-                data = self._receive(task, delivery)
-            except (Transient, IntegrityError) as error:
-                if last:
+        try:
+            # Small bodies are only stored once the delivery is over: the source's slot is free by then.
+            for delivery in self._source.read(list(by_ref)):
+                task = by_ref.pop(delivery.ref)
+                try:
+                    data = self._receive(task, delivery)
+                except (Transient, IntegrityError) as error:
+                    trouble.append((task, error))
+                except OffloaderError as error:
                     self._done(Copied(task, error=error))
                 else:
-                    again.append(task)
-                    wait = max(wait, _wait(error, attempt, self._site))
-            except OffloaderError as error:
-                self._done(Copied(task, error=error))
-            else:
-                if data is not None:
-                    held.append((task, data))
+                    if data is not None:
+                        held.append((task, data))
+        except Transient as passing:
+            trouble.extend((task, passing) for task in by_ref.values())
+            by_ref.clear()
         for task, data in held:
             self._store(task, data)
         for task in by_ref.values():
             self._done(Copied(task, error=Gone(f"{task.what}: the source did not deliver it")))
-        if again:
-            self._site.context.sleep(wait)
-        return again
+        if last:
+            for task, failure in trouble:
+                self._done(Copied(task, error=failure))
+            return []
+        if trouble:
+            self._site.context.sleep(max(_wait(failure, attempt, self._site) for _, failure in trouble))
+        return [task for task, _ in trouble]
 
     def _receive(self, task: CopyTask, delivery: Delivery) -> bytes | None:
         """Take one delivery: return a small body, or stream a large one to its store and return None."""

@@ -1,0 +1,123 @@
+"""offloader demo"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offloader.cli.exits import Exit
+from offloader.cli.output import Answer, note, size
+from offloader.cli.session import Json, Session
+from offloader.model import State
+
+if TYPE_CHECKING:
+    from offloader.cli.demo_proof import Proof
+    from offloader.moves.report import RunReport
+    from offloader.moves.site import Site
+
+
+def command(
+    context: typer.Context,
+    documents: Annotated[int, typer.Option(min=1, help="How many documents to make.")] = 200,
+    crm: Annotated[str, typer.Option(help="Which CRM to emulate: salesforce.")] = "salesforce",
+    keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory, to look around.")] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal documents.")] = 1,
+    as_json: Json = False,
+) -> Answer:
+    """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
+    from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
+    from offloader.cli.demo_sandbox import running_sandbox  # noqa: PLC0415
+    from offloader.moves.run import run  # noqa: PLC0415
+
+    with _directory(keep) as directory:
+        note(f"Starting an emulated {crm} with {documents} documents in {directory} …")
+        with running_sandbox(crm, directory, documents=documents, seed=seed) as crm_server:
+            before = witness(crm_server)
+            crm_server.reset_requests()
+            session = Session(directory / "offloader.yaml")
+            with session.site() as site:
+                report = run(site)
+                requests = crm_server.requests()
+                note("Opening every link through the gateway, and looking for what should be gone …")
+                proof = prove(site, session.config(), crm_server, before)
+                saved = _saving(site)
+    return _answer(report, requests, proof, saved, keep)
+
+
+@contextlib.contextmanager
+def _directory(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    directory = Path(tempfile.mkdtemp(prefix="offloader-demo-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _saving(site: Site) -> tuple[float, str]:
+    """US dollars a month that the moved bytes no longer cost in the CRM, and the note that says by which prices."""
+    from offloader.prices import load  # noqa: PLC0415
+
+    moved = sum(tally.bytes for (_, _, state), tally in site.ledger.tally().items() if state is State.DONE)
+    saving = load().monthly_saving("salesforce", "file_storage", moved)
+    return (saving.crm_usd, saving.note) if saving else (0.0, "no listed price")
+
+
+def _answer(
+    report: RunReport, requests: dict[str, int], proof: Proof, saved: tuple[float, str], keep: Path | None
+) -> Answer:
+    data = report.as_json()
+    total = sum(requests.values())
+    data["crm_requests"] = requests
+    data["requests_per_version"] = round(total / report.versions_moved, 4) if report.versions_moved else None
+    data["links_verified"] = proof.links_opened
+    data["originals_removed"] = proof.originals_gone
+    data["usd_saved_per_month"] = round(saved[0], 4)
+    data["proof"] = proof.as_json()
+    good = proof.holds and not report.failed and report.stopped is None and proof.links_opened == report.moved
+    lines = [
+        "",
+        f"  Moved     {report.moved} documents ({report.versions_moved} versions, {size(report.bytes)})",
+        *(f"              to {store}: {count}" for store, count in sorted(proof.by_store.items())),
+        f"  Stayed    {report.kept + report.blocked + report.review}",
+        *(f"              {count:>5}  {reason}" for reason, count in sorted(report.reasons.items())),
+        f"  Failed    {report.failed}",
+        f"  Saves     about ${saved[0]:.2f} a month ({saved[1]}), before the price of the store",
+        (
+            f"  Calls     {total} CRM requests, {data['requests_per_version']} per version moved, "
+            f"as the CRM counted them ({report.seconds:.1f} s)"
+        ),
+        "",
+        f"  {_tick(proof.links_opened == report.moved)} {proof.links_opened} links opened: the bytes that the CRM had",
+        f"  {_tick(not proof.originals_left)} {proof.originals_gone} originals gone from the CRM",
+        f"  {_tick(not proof.abroad)} nothing outside its permitted countries",
+        f"  {_tick(not proof.disturbed)} {proof.untouched} documents that had to stay are untouched",
+        f"  {_tick(not proof.opened_by_stranger)} who may not read the record gets the same answer as for no link",
+        *(f"  ! {problem}" for problem in proof.problems[:20]),
+        *(f"  ! {error}" for error in report.errors[:20]),
+        "",
+        _next(keep),
+    ]
+    return Answer(Exit.DONE if good else Exit.FAILED, data, lines)
+
+
+def _tick(good: bool) -> str:
+    return "✓" if good else "✗"
+
+
+def _next(keep: Path | None) -> str:
+    if keep is None:
+        return "Look around yourself: offloader demo --keep demo, then offloader -c demo/offloader.yaml status"
+    return (
+        f"Everything is in {keep}. Start the CRM again with `offloader sandbox salesforce --dir {keep}`, then try: "
+        f"offloader -c {keep}/offloader.yaml status | reconcile | restore --all"
+    )

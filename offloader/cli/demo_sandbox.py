@@ -1,0 +1,62 @@
+"""An emulated CRM in a process of its own, for the demo: memory and time are measured apart."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+from offloader.errors import OffloaderError
+
+STOP_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running emulator's administrative side."""
+
+    url: str
+    ca_file: Path
+
+    def call(self, path: str, method: str = "GET") -> Any:
+        """Ask the emulator itself; such calls are not counted as CRM requests."""
+        trusted = ssl.create_default_context(cafile=str(self.ca_file))
+        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trusted))
+        request = Request(f"{self.url}/_emulator/{path}", method=method)  # noqa: S310 - https on loopback
+        with opener.open(request, timeout=120) as response:
+            return json.load(response)
+
+    def requests(self) -> dict[str, int]:
+        """CRM requests by operation, as the server counted them."""
+        return dict(sorted(self.call("requests")["outer"].items()))
+
+    def reset_requests(self) -> None:
+        self.call("requests/reset", "POST")
+
+
+@contextlib.contextmanager
+def running_sandbox(crm: str, directory: Path, *, documents: int, seed: int) -> Iterator[Sandbox]:
+    """Start `offloader sandbox` and wait until it serves."""
+    command = [sys.executable, "-m", "offloader", "sandbox", crm, "--dir", str(directory)]
+    command += ["--documents", str(documents), "--seed", str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise OffloaderError("the emulated CRM did not start; its message stands above")
+            ready = json.loads(line)
+            yield Sandbox(ready["url"], Path(ready["ca_file"]))
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
