@@ -1,7 +1,7 @@
 """The demo's proof: what the CRM had before, against what links, stores and CRM show after.
 
-The witness is the emulator itself: it knows the SHA-256 of every body it holds and the countries of the records that a
-document hangs on, without asking the connector or the ledger.
+The witness is the emulator itself: it knows the SHA-256 of every body it holds, and where each body belongs, without
+asking the connector, the policy or the ledger.
 """
 
 from __future__ import annotations
@@ -23,19 +23,15 @@ from offloader.moves.restore import entries_in
 from offloader.moves.site import Site
 
 READERS = 8
-#: countries whose documents may lie in Germany under the demo's policy: the European Economic Area
-EEA = frozenset(
-    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS")
-    + ("IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK")
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the CRM holds of one document: SHA-256 by version (oldest first), countries of its records."""
+    """What the CRM holds of one document: SHA-256 by version (oldest first), and the country of the store where its
+    bytes belong (None: they may not leave)."""
 
     sha256: tuple[str, ...]
-    countries: frozenset[str]
+    country: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +80,7 @@ def witness(sandbox: Sandbox) -> Witness:
     """Ask the emulated CRM what it holds now."""
     answer = sandbox.call("witness")
     documents = {
-        (item["kind"], item["id"]): Held(tuple(item["sha256"]), frozenset(item["countries"]))
-        for item in answer["documents"]
+        (item["kind"], item["id"]): Held(tuple(item["sha256"]), item["country"]) for item in answer["documents"]
     }
     return Witness(documents, answer["reader"], answer["stranger"])
 
@@ -130,16 +125,8 @@ def _judge(
         proof.originals_gone += 1
     for store in {copy.store for version in entry.versions for copy in version.copies}:
         proof.by_store[store] += 1
-        if had is None or not _allowed(had.countries, countries[store]):
+        if had is None or countries[store] != {had.country}:
             proof.abroad.append(str(ref))
-
-
-def _allowed(records: frozenset[str], places: frozenset[str]) -> bool:
-    """Whether bytes of records in these countries may lie in these places: at home, or anywhere in the EEA if at home
-    is the EEA. Brazil's law lets its documents lie in the EU as well."""
-    return bool(records) and all(
-        all(place == country or (place in EEA and country in EEA | {"BR"}) for place in places) for country in records
-    )
 
 
 class _Opener:

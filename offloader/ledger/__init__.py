@@ -1,0 +1,35 @@
+"""The ledger: documents, copies, plans, events. The database of record."""
+
+from offloader.ledger.ledger import Ledger
+from offloader.ledger.opening import open_ledger
+from offloader.ledger.values import (
+    Copy,
+    Entry,
+    Event,
+    PlanCode,
+    PlanHeader,
+    PlanItem,
+    PlanRow,
+    RecordedPage,
+    ScanState,
+    Step,
+    Tally,
+    VersionEntry,
+)
+
+__all__ = [
+    "Copy",
+    "Entry",
+    "Event",
+    "Ledger",
+    "PlanCode",
+    "PlanHeader",
+    "PlanItem",
+    "PlanRow",
+    "RecordedPage",
+    "ScanState",
+    "Step",
+    "Tally",
+    "VersionEntry",
+    "open_ledger",
+]

@@ -105,8 +105,8 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
 
     With nothing to decide there is no plan: `id` is None.
     """
-    now = site.context.now()
     targets = site.targets()
+    now = site.context.now()
     proofs = {target.store: target.proof for target in targets}
     basis = _basis(site, proofs, {name: proof.usable_at(now) for name, proof in proofs.items()})
     again = all_documents or site.ledger.meta("basis") != basis

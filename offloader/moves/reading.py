@@ -61,28 +61,19 @@ class Reader:
 
     def _attempt(self, tasks: Sequence[CopyTask], *, last: bool, attempt: int) -> list[CopyTask]:
         """Read all once; what failed for a passing reason is returned, unless this was the last attempt."""
-        by_ref = {task.document.version_ref(task.version): task for task in tasks}
+        waiting = {task.document.version_ref(task.version): task for task in tasks}
         trouble: list[tuple[CopyTask, OffloaderError]] = []
         held: list[tuple[CopyTask, bytes]] = []
         try:
             # Small bodies are only stored once the delivery is over: the source's slot is free by then.
-            for delivery in self._source.read(list(by_ref)):
-                task = by_ref.pop(delivery.ref)
-                try:
-                    data = self._receive(task, delivery)
-                except (Transient, IntegrityError) as error:
-                    trouble.append((task, error))
-                except OffloaderError as error:
-                    self._done(Copied(task, error=error))
-                else:
-                    if data is not None:
-                        held.append((task, data))
+            for delivery in self._source.read(list(waiting)):
+                self._take(waiting.pop(delivery.ref), delivery, held, trouble)
         except Transient as passing:
-            trouble.extend((task, passing) for task in by_ref.values())
-            by_ref.clear()
+            trouble.extend((task, passing) for task in waiting.values())
+            waiting.clear()
         for task, data in held:
             self._store(task, data)
-        for task in by_ref.values():
+        for task in waiting.values():
             self._done(Copied(task, error=Gone(f"{task.what}: the source did not deliver it")))
         if last:
             for task, failure in trouble:
@@ -91,6 +82,24 @@ class Reader:
         if trouble:
             self._site.context.sleep(max(_wait(failure, attempt, self._site) for _, failure in trouble))
         return [task for task, _ in trouble]
+
+    def _take(
+        self,
+        task: CopyTask,
+        delivery: Delivery,
+        held: list[tuple[CopyTask, bytes]],
+        trouble: list[tuple[CopyTask, OffloaderError]],
+    ) -> None:
+        """Receive one delivery and sort it: done, held for the store, or to be tried again."""
+        try:
+            data = self._receive(task, delivery)
+        except (Transient, IntegrityError) as error:
+            trouble.append((task, error))
+        except OffloaderError as error:
+            self._done(Copied(task, error=error))
+        else:
+            if data is not None:
+                held.append((task, data))
 
     def _receive(self, task: CopyTask, delivery: Delivery) -> bytes | None:
         """Take one delivery: return a small body, or stream a large one to its store and return None."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from offloader.errors import Drift, Exhausted, IntegrityError, Refused, StoreFull, Throttled, Transient
@@ -359,8 +361,6 @@ def test_verify_reads_bytes_back(house: House) -> None:
 
 def test_the_catalog_describes_what_is_stored(house: House) -> None:
     """Before an original is removed, its store holds a description with title, parents, digests and keys."""
-    import json
-
     house.source.crm.document("File", b"x", name="Vertrag <b>.pdf", parents=[house.account("DE")])
     house.run()
 

@@ -1,0 +1,131 @@
+"""The database of record: everything a `Reader` answers, and the writes, each durable when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Engine, delete, insert
+from sqlalchemy.engine import Connection
+
+from offloader.errors import Refused
+from offloader.ledger import moving, planning
+from offloader.ledger.journal import Journal
+from offloader.ledger.lock import Lock
+from offloader.ledger.reading import Reader
+from offloader.ledger.scanning import Prepared, Recorder, prepare
+from offloader.ledger.schema import meta
+from offloader.ledger.values import PlanHeader, PlanItem, RecordedPage, Step
+from offloader.ledger.writer import Writer
+from offloader.model import Document
+from offloader.ports import Page
+
+T = TypeVar("T")
+
+
+class Ledger(Reader):
+    """A ledger, open until `close`; made by `open_ledger`. Safe to use from several threads.
+
+    Every write blocks until it is on the disk, alone or in one commit with other threads' writes, and is all or
+    nothing. Each raises Refused when the ledger was opened for reading only, and StoreFull, Permanent or
+    Transient, naming the ledger, when the database cannot go on.
+    """
+
+    def __init__(self, readers: Engine, path: Path, journal: Journal, held: tuple[Writer, Lock] | None) -> None:
+        super().__init__(readers, path)
+        self._journal = journal
+        self._held = held
+
+    @property
+    def clock_warning(self) -> str | None:
+        """A sentence if the clock was found to be more than an hour behind the newest event, else None."""
+        behind = self._journal.behind
+        if behind is None:
+            return None
+        return (
+            f"the clock is {behind} behind the newest event of the ledger {self.path}; "
+            "until it has caught up, events get the newest event's time"
+        )
+
+    def record_page(self, source: str, kind: str, page: Page, *, since: str | None) -> RecordedPage:
+        """Write down a page of a scan, and how far the scan has come, in one transaction.
+
+        New versions begin as `seen`. A known version whose size, checksum or etag changed, or whose document has
+        other parents, title, owner or skip than before, is `seen` again, to be decided afresh; its copies are
+        forgotten (but for `knows_key`) unless the CRM vouches for the same bytes. Versions whose originals we
+        removed stay as they are. The same page again changes nothing but the time of the scan.
+        Raises Permanent if the page holds documents of another source or kind.
+        """
+        prepared = prepare(source, kind, page)
+        return self._write(lambda c, j: Recorder(c, j, source, kind).record(page, prepared, since))
+
+    def advance(self, steps: Sequence[Step], *, links: moving.Links = ()) -> None:
+        """Make these transitions in order, and set these documents' links; all or nothing.
+
+        `links`: document pk, link, link_ref. Raises Refused naming the version if the database refuses a
+        transition, Permanent if a pk is unknown or a link's id stands for another document.
+        """
+        self._write(moving.advance(steps, links))
+
+    def replace_document(self, pk: int, document: Document) -> None:
+        """Make the document `pk` this one, which stands in the CRM after a restore, perhaps under new ids.
+
+        Versions keep their states, copies and history by their order, oldest first; the old reference leads
+        here as well. Raises Conflict if the new reference is a document of its own with copies or a link.
+        """
+        self._write(moving.replace_document(pk, Prepared.of(document)))
+
+    def create_plan(self, header: PlanHeader) -> str:
+        """Make an open plan; its id is the day's date and a number, as in P-20261122-0001."""
+        return self._write(planning.create(header))
+
+    def add_plan_items(self, plan_id: str, items: Sequence[PlanItem]) -> None:
+        """Append items to an open plan. Raises Refused if it is sealed, Permanent if unknown."""
+        self._write(planning.add_items(plan_id, items))
+
+    def seal_plan(self, plan_id: str, *, sha256: str, totals: Mapping[str, Any]) -> None:
+        """Freeze an open plan: neither its items nor its header change after this. Raises like add_plan_items."""
+        self._write(planning.seal(plan_id, sha256, totals))
+
+    def set_plan_status(self, plan_id: str, status: str) -> None:
+        """Set the status. Raises Refused for `open`, and for what needs a seal that is not there."""
+        self._write(planning.set_status(plan_id, status))
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a value under a key, over an earlier one."""
+
+        def job(connection: Connection, _journal: Journal) -> None:
+            connection.execute(delete(meta).where(meta.c.key == key))
+            connection.execute(insert(meta).values(key=key, value=value))
+
+        self._write(job)
+
+    def record_event(
+        self, type: str, *, document: int | None = None, version: int | None = None, data: Mapping[str, Any]
+    ) -> None:
+        """Append an event of the caller's own to the log. `data` is JSON-able."""
+        self._write(lambda _c, journal: journal.add(type, document=document, version=version, data=data))
+
+    def close(self) -> None:
+        """Finish the writes under way, and let the next offloader in."""
+        if self._held is not None:
+            writer, lock = self._held
+            writer.close()
+            lock.release()
+            self._held = None
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, job: Callable[[Connection, Journal], T]) -> T:
+        if self._held is None:
+            raise Refused(f"the ledger {self.path} is not open for writing", rule="read-only")
+        return self._held[0].run(job)

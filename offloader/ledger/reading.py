@@ -1,0 +1,284 @@
+"""Reading the ledger, on connections of one's own: never blocks the writer, nor is blocked by it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, bindparam, func, select
+from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import DBAPIError
+
+from offloader.audit import Head
+from offloader.errors import Permanent
+from offloader.ledger import codec
+from offloader.ledger.bulk import chunks
+from offloader.ledger.schema import copies, documents, events, former_refs, meta, plan_items, plans, scans, versions
+from offloader.ledger.sqlite import translate
+from offloader.ledger.values import (
+    Copy,
+    Entry,
+    Event,
+    PlanCode,
+    PlanItem,
+    PlanRow,
+    ScanState,
+    Tally,
+    VersionEntry,
+)
+from offloader.model import Digest, DocumentRef, Link, State, Verdict
+
+_BY_PK = select(documents).where(documents.c.pk.in_(bindparam("pks", expanding=True)))
+_VERSIONS = (
+    select(versions)
+    .where(versions.c.document.in_(bindparam("pks", expanding=True)))
+    .order_by(versions.c.document, versions.c.number, versions.c.pk)
+)
+_COPIES = (
+    select(copies, versions.c.document)
+    .join(versions, versions.c.pk == copies.c.version)
+    .where(versions.c.document.in_(bindparam("pks", expanding=True)), ~copies.c.stale)
+    .order_by(copies.c.store)
+)
+_IN_STATE = (
+    select(versions.c.document)
+    .where(
+        versions.c.scope == bindparam("scope"),
+        versions.c.state == bindparam("state"),
+        versions.c.document > bindparam("after"),
+    )
+    .distinct()
+    .order_by(versions.c.document)
+    .limit(bindparam("limit"))
+)
+_ANY = (
+    select(versions.c.document)
+    .where(versions.c.scope == bindparam("scope"), versions.c.state == bindparam("state"))
+    .limit(1)
+)
+
+
+class Reader:
+    """All that can be asked of a ledger. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self.path = path
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise translate(error, self.path) from error
+
+    def scan_state(self, source: str, kind: str) -> ScanState | None:
+        """How far the scan of this kind has come; None before its first page."""
+        with self._reading() as connection:
+            row = connection.execute(select(scans).filter_by(source=source, kind=kind)).first()
+        if row is None:
+            return None
+        spots = codec.findings(row.blind_spots)
+        finished = codec.when(row.finished)
+        return ScanState(source, kind, row.since, row.cursor, row.watermark, finished, spots)
+
+    def entry(self, ref: DocumentRef) -> Entry | None:
+        """The document of this reference, or of the one that it had before a restore."""
+        key = {"source": ref.source, "kind": ref.kind, "id": ref.id}
+        with self._reading() as connection:
+            pk = connection.execute(select(documents.c.pk).filter_by(**key)).scalar()
+            if pk is None:
+                pk = connection.execute(select(former_refs.c.document).filter_by(**key)).scalar()
+            return None if pk is None else _entries(connection, [pk])[0]
+
+    def entries_by_pk(self, pks: Sequence[int]) -> list[Entry]:
+        """The documents with these numbers, in order; numbers that are unknown are left out."""
+        with self._reading() as connection:
+            return _entries(connection, pks)
+
+    def by_link(self, link_id: str) -> Entry | None:
+        """The document that this link stands for."""
+        with self._reading() as connection:
+            pk = connection.execute(select(documents.c.pk).where(documents.c.link_id == link_id)).scalar()
+            return None if pk is None else _entries(connection, [pk])[0]
+
+    def knows_key(self, store: str, key: str) -> bool:
+        """Whether a version has, or had before it changed in the CRM, a copy under this key of the store."""
+        query = select(copies.c.version).where(copies.c.store == store, copies.c.key == key).limit(1)
+        with self._reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def entries(
+        self,
+        *,
+        states: Collection[State] | None = None,
+        source: str | None = None,
+        kind: str | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[Entry]:
+        """Up to `limit` documents with numbers above `after`, in order of their numbers.
+
+        With `states`: those of which any version is in one of them, each with all its versions.
+        """
+        with self._reading() as connection:
+            if states is None:
+                query = select(documents.c.pk).where(documents.c.pk > after).order_by(documents.c.pk).limit(limit)
+                if source is not None:
+                    query = query.where(documents.c.source == source)
+                if kind is not None:
+                    query = query.where(documents.c.kind == kind)
+                return _entries(connection, connection.execute(query).scalars().all())
+            found: set[int] = set()
+            for scope in _scopes(connection, source, kind):
+                for state in states:
+                    key = {"scope": scope, "state": state, "after": after, "limit": limit}
+                    found.update(connection.execute(_IN_STATE, key).scalars())
+            return _entries(connection, sorted(found)[:limit])
+
+    def tally(self) -> Mapping[tuple[str, str, State], Tally]:
+        """Versions, documents and bytes by source, kind and state; reads one index, no document."""
+        query = select(
+            versions.c.scope,
+            versions.c.state,
+            func.count(),
+            func.count(versions.c.document.distinct()),
+            func.coalesce(func.sum(versions.c.size), 0),
+        ).group_by(versions.c.scope, versions.c.state)
+        with self._reading() as connection:
+            names = {row.pk: (row.source, row.kind) for row in connection.execute(_SCOPES)}
+            rows = connection.execute(query).all()
+        return {
+            (*names[scope], State(state)): Tally(int(count), int(of), int(size))
+            for scope, state, count, of, size in rows
+        }
+
+    def pending(self, states: Collection[State]) -> bool:
+        """Whether any version is in one of these states."""
+        with self._reading() as connection:
+            return any(
+                connection.execute(_ANY, {"scope": scope, "state": state}).first() is not None
+                for scope in _scopes(connection, None, None)
+                for state in states
+            )
+
+    def plan(self, plan_id: str) -> PlanRow:
+        """The plan of this id. Raises Permanent if there is none."""
+        with self._reading() as connection:
+            row = connection.execute(select(plans).where(plans.c.id == plan_id)).first()
+        if row is None:
+            raise Permanent(f"the ledger knows no plan {plan_id}; `offloader status` lists them")
+        return _plan(row)
+
+    def plans(self) -> list[PlanRow]:
+        """All plans, oldest first."""
+        with self._reading() as connection:
+            return [_plan(row) for row in connection.execute(select(plans).order_by(plans.c.created, plans.c.id))]
+
+    def plan_items(self, plan_id: str, *, after: int = 0, limit: int = 1000) -> list[tuple[int, PlanItem]]:
+        """Up to `limit` items numbered above `after`, each with its number, in order."""
+        item = plan_items.c
+        query = select(item.seq, item.document, item.body)
+        query = query.where(item.plan == plan_id, item.seq > after).order_by(item.seq).limit(limit)
+        with self._reading() as connection:
+            return [(seq, codec.item(*rest)) for seq, *rest in connection.execute(query)]
+
+    def plan_codes(self, plan_id: str) -> list[PlanCode]:
+        """How many documents, versions and bytes there are by verdict, code and store, in that order."""
+        item = plan_items.c
+        by = (item.verdict, item.code, item.store)
+        query = select(*by, func.count(), func.sum(item.versions), func.sum(item.size))
+        query = query.where(item.plan == plan_id).group_by(*by).order_by(*by)
+        with self._reading() as connection:
+            return [PlanCode(Verdict(verdict), *rest) for verdict, *rest in connection.execute(query)]
+
+    def events(self, *, after: int = 0, limit: int = 1000, document: int | None = None) -> list[Event]:
+        """Up to `limit` events numbered above `after`, in order; with `document`, those of one document."""
+        query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+        if document is not None:
+            query = query.where(events.c.document == document)
+        with self._reading() as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+    def head(self) -> Head:
+        """The newest event's number and hash: noted elsewhere, it shows later that the log was not cut."""
+        query = select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).limit(1)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return Head() if row is None else Head(row.seq, row.hash.hex())
+
+    def meta(self, key: str) -> str | None:
+        """What `set_meta` kept under this key."""
+        with self._reading() as connection:
+            return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+
+
+_SCOPES = select(scans.c.pk, scans.c.source, scans.c.kind)
+
+
+def _scopes(connection: Connection, source: str | None, kind: str | None) -> list[int]:
+    return [row.pk for row in connection.execute(_SCOPES) if source in (None, row.source) and kind in (None, row.kind)]
+
+
+def _entries(connection: Connection, pks: Sequence[int]) -> list[Entry]:
+    built: dict[int, Entry] = {}
+    for part in chunks(pks):
+        key = {"pks": part}
+        held: dict[int, dict[int, list[Copy]]] = {}
+        for row in connection.execute(_COPIES, key):
+            held.setdefault(row.document, {}).setdefault(row.version, []).append(_copy(row))
+        listed: dict[int, list[Row[Any]]] = {}
+        for row in connection.execute(_VERSIONS, key):
+            listed.setdefault(row.document, []).append(row)
+        for row in connection.execute(_BY_PK, key):
+            built[row.pk] = _entry(row, listed.get(row.pk, []), held.get(row.pk, {}))
+    return [built[pk] for pk in pks if pk in built]
+
+
+def _entry(row: Row[Any], listed: Sequence[Row[Any]], held: Mapping[int, Sequence[Copy]]) -> Entry:
+    values = {version.id: codec.version(version.body) for version in listed}
+    fields = codec.load(row.body)
+    current = set(fields.get("versions", ()))
+    entries = tuple(
+        VersionEntry(
+            pk=version.pk,
+            version=values[version.id],
+            state=State(version.state),
+            copies=tuple(held.get(version.pk, ())),
+            detail=version.detail,
+            gone=version.id not in current,
+        )
+        for version in listed
+    )
+    link = Link(row.link_id, row.link_url) if row.link_id is not None else None
+    document = codec.document(DocumentRef(row.source, row.kind, row.id), fields, values)
+    ref = codec.load(row.link_ref) if row.link_ref else {}
+    return Entry(row.pk, document, entries, link, ref, bool(row.deleted))
+
+
+def _copy(row: Row[Any]) -> Copy:
+    return Copy(row.store, row.key, Digest(row.size, row.sha256, row.md5), codec.when(row.verified_at))
+
+
+def _plan(row: Row[Any]) -> PlanRow:
+    created = codec.when(row.created)
+    assert created is not None
+    return PlanRow(row.id, codec.header(row.header), row.status, row.sha256, codec.load(row.totals), created)
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        seq=row.seq,
+        at=row.at,
+        type=row.type,
+        document=row.document,
+        version=row.version,
+        from_state=State(row.from_state) if row.from_state else None,
+        to_state=State(row.to_state) if row.to_state else None,
+        rule=row.rule,
+        data=codec.load(row.data),
+        hash=row.hash.hex(),
+    )

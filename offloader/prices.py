@@ -1,0 +1,110 @@
+"""What moving bytes saves a month, by list prices with their dates. A place without a listed price has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from offloader.psv import Row, rows
+
+#: bytes; CRM storage and object storage are both sold by the binary gigabyte ("AWS price list, storage unit GB-Mo")
+GIGABYTE = 1 << 30
+_KILOBYTE = 1 << 10
+FILES = ("crm_storage_prices", "object_storage_prices")
+
+
+@dataclass(frozen=True, slots=True)
+class CrmPrice:
+    """US dollars per gigabyte and month, when that was so (a year, or a span of years), and who says so."""
+
+    usd: float
+    as_of: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorePrice:
+    """US dollars per gigabyte and month, when that was so, and who says so (nobody: common knowledge).
+
+    `minimum` bytes are billed for a smaller object, `overhead` bytes are billed on top of each.
+    """
+
+    usd: float
+    as_of: str
+    source: str = ""
+    minimum: int = 0
+    overhead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """US dollars a month at list prices. `store_usd` and `saved_usd` are None where the store has no listed price."""
+
+    crm_usd: float
+    store_usd: float | None
+    saved_usd: float | None
+    #: the prices used, with their dates and sources
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """List prices: of CRMs by (system, meter), of stores by (provider, class, region)."""
+
+    crm: Mapping[tuple[str, str], CrmPrice]
+    store: Mapping[tuple[str, str, str], StorePrice]
+
+    def monthly_saving(
+        self, system: str, meter: str, size: int, *, objects: int = 0, store: tuple[str, str, str] | None = None
+    ) -> Saving | None:
+        """Estimate what `size` bytes in so many objects cost a month less outside the CRM.
+
+        Capacity is bought in blocks and by contract, so this is what is avoided at the next purchase, not what
+        this month's bill goes down by. None if the CRM's meter has no listed price.
+        """
+        crm = self.crm.get((system, meter))
+        if crm is None:
+            return None
+        crm_usd = size / GIGABYTE * crm.usd
+        note = f"{system} {meter} {crm.usd:g} USD per GB and month ({_said(crm)})"
+        price = self.store.get(store) if store is not None else None
+        if store is None or price is None:
+            return Saving(crm_usd, None, None, f"{note}; store: no price")
+        billed = max(size, objects * price.minimum) + objects * price.overhead
+        store_usd = billed / GIGABYTE * price.usd
+        note = f"{note}; {' '.join(store)} {price.usd:g} USD ({_said(price)})"
+        return Saving(crm_usd, store_usd, crm_usd - store_usd, note)
+
+
+def load(texts: Mapping[str, str] | None = None) -> Prices:
+    """Parse and validate price tables, those of this package by default. Raises ConfigError naming a bad cell."""
+    if texts is None:
+        folder = files("offloader") / "tables"
+        texts = {name: (folder / f"{name}.psv").read_text(encoding="utf-8") for name in FILES}
+    crm_columns = ("system", "meter", "price", "as_of", "source")
+    store_columns = ("provider", "class", "region", "usd_per_gb_month", "min_object_kb", "as_of", "source")
+    crm = rows("tables/crm_storage_prices.psv", texts["crm_storage_prices"], crm_columns)
+    store = rows("tables/object_storage_prices.psv", texts["object_storage_prices"], store_columns)
+    return Prices(
+        {
+            (row.required("system"), row.required("meter")): CrmPrice(
+                row.amount("price"), row.required("as_of"), row.text("source")
+            )
+            for row in crm
+        },
+        {(row.required("provider"), row.required("class"), row.required("region")): _store_price(row) for row in store},
+    )
+
+
+def _store_price(row: Row) -> StorePrice:
+    count, _, kind = row.required("min_object_kb").partition(" ")
+    if not count.isdigit() or kind not in ("", "overhead"):
+        row.fail("min_object_kb", f"{count!r} is no number of kilobytes, with or without the word overhead")
+    size = int(count) * _KILOBYTE
+    price = StorePrice(row.amount("usd_per_gb_month"), row.required("as_of"), row.text("source"))
+    return replace(price, overhead=size) if kind else replace(price, minimum=size)
+
+
+def _said(price: CrmPrice | StorePrice) -> str:
+    return ", ".join(filter(None, ("list", price.as_of, price.source)))

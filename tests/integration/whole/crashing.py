@@ -1,0 +1,44 @@
+"""`python crashing.py CONFIG PORT METHOD NTH before|after`: `offloader run`, ended by SIGKILL at one step.
+
+PORT is source, store or ledger. The kill comes just before or just after the n-th call of METHOD, as a power cut would:
+nothing is cleaned up, nothing is flushed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from offloader.config import load_config
+from offloader.moves.run import run
+from offloader.system import system_context
+from offloader.wiring import open_site
+from offloader.wrappers.faulty import Faulty
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(config_path: str, port: str, method: str, nth: str, moment: str) -> None:
+    path = Path(config_path)
+    with open_site(load_config(path), system_context(path.parent)) as site:
+        hook = {moment: die}
+
+        def deadly(wrapped):  # type: ignore[no-untyped-def]
+            return Faulty(wrapped).on(method, nth=int(nth), before=hook.get("before"), after=hook.get("after")).port
+
+        if port == "source":
+            run(replace(site, sources={name: deadly(source) for name, source in site.sources.items()}))
+        elif port == "store":
+            run(replace(site, stores={name: deadly(store) for name, store in site.stores.items()}))
+        else:
+            run(replace(site, ledger=deadly(site.ledger)))
+    sys.exit("the run ended without reaching the step")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

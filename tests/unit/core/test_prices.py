@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from offloader import prices
+from offloader.errors import ConfigError
+
+FRANKFURT = ("aws-s3", "STANDARD", "eu-central-1")
+GLACIER = ("aws-s3", "GLACIER", "us-east-1")
+INSTANT = ("aws-s3", "GLACIER_IR", "us-east-1")
+
+
+def test_saving_by_list_prices() -> None:
+    """A hundred gigabytes of Salesforce files cost $500 a month there and $2.45 in Frankfurt, with dates."""
+    saving = prices.load().monthly_saving("salesforce", "file_storage", 100 * prices.GIGABYTE, store=FRANKFURT)
+
+    assert saving is not None
+    assert saving.crm_usd == pytest.approx(500)
+    assert saving.store_usd == pytest.approx(2.45)
+    assert saving.saved_usd == pytest.approx(497.55)
+    assert "list, 2026, trade press)" in saving.note
+    assert "list, 2026-07-01, AWS price list)" in saving.note
+
+
+@pytest.mark.parametrize("store", [None, ("aws-s3", "STANDARD", "eu-south-1"), ("filesystem", "", "")])
+def test_a_store_without_a_price_has_none(store: tuple[str, str, str] | None) -> None:
+    """Where no price is listed, no other region's price is taken."""
+    saving = prices.load().monthly_saving("dataverse", "file", prices.GIGABYTE, store=store)
+
+    assert saving is not None
+    assert (saving.crm_usd, saving.store_usd, saving.saved_usd) == (2, None, None)
+    assert "no price" in saving.note
+
+
+def test_an_unknown_meter_has_no_saving() -> None:
+    """A CRM without a listed price gives no estimate."""
+    assert prices.load().monthly_saving("hubspot", "file", 1) is None
+
+
+def test_small_objects_cost_more() -> None:
+    """Minimum sizes and per-object overheads are billed."""
+    loaded = prices.load()
+    minimum = loaded.monthly_saving("dataverse", "file", 8192, objects=8192, store=INSTANT)
+    overhead = loaded.monthly_saving("dataverse", "file", 0, objects=1 << 20, store=GLACIER)
+
+    assert minimum is not None
+    assert overhead is not None
+    assert minimum.store_usd == pytest.approx(0.004)
+    assert minimum.saved_usd is not None
+    assert minimum.saved_usd < 0
+    assert overhead.store_usd == pytest.approx(40 * 0.0036)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "message"),
+    [
+        (
+            "crm_storage_prices",
+            "x|y|cheap|2026||M|",
+            "crm_storage_prices.psv line 2, column price: 'cheap' is no amount",
+        ),
+        ("object_storage_prices", "a|b|c|1|0|big|0|2026|M|", "line 2, column min_object_kb: 'big' is no number"),
+    ],
+)
+def test_a_bad_price_is_named(name: str, row: str, message: str) -> None:
+    """A bad price is refused by an error that names file, line and column."""
+    texts = {
+        "crm_storage_prices": "system|meter|price|as_of|note|conf|source",
+        "object_storage_prices": "provider|class|region|usd_per_gb_month|min_days|min_object_kb|get|as_of|conf|source",
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        prices.load({**texts, name: f"{texts[name]}\n{row}"})
+
+    assert message in str(caught.value)
