@@ -121,7 +121,7 @@ class Ledger(Reader):
         return self
 
     def __exit__(
-        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, type_: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.close()
 

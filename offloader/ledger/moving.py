@@ -199,10 +199,9 @@ def _merge_stranger(connection: Connection, journal: Journal, pk: int, ref: Docu
 
 
 def _rename(connection: Connection, was: DocumentRef, ref: DocumentRef, pk: int) -> None:
-    for name in (was, ref):
-        key = {"source": name.source, "kind": name.kind, "id": name.id}
-        connection.execute(delete(former_refs).filter_by(**key))
-    connection.execute(insert(former_refs).values(source=was.source, kind=was.kind, id=was.id, document=pk))
+    key = {"source": was.source, "kind": was.kind, "id": was.id}
+    connection.execute(delete(former_refs).filter_by(**key))
+    connection.execute(insert(former_refs).values(**key, document=pk))
     connection.execute(update(documents).where(documents.c.pk == pk).values(id=ref.id))
 
 

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from offloader.errors import AuthError, Drift, Exhausted, OffloaderError, Refused, StoreFull
-from offloader.ledger import Copy, Entry, Step
+from offloader.ledger import Copy, Entry, Step, VersionEntry
 from offloader.model import Link, LocationProof, State, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
-from offloader.moves.plan import check_drift, check_limits, decisions_of, plan_of, planned_proof, proof_digest
+from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of, planned_proof, proof_digest
 from offloader.moves.reading import Copied, Reader
 from offloader.moves.report import RunReport
 from offloader.moves.site import Site
@@ -44,6 +44,10 @@ class Work:
     link_ref: dict[str, str] = field(default_factory=dict)
     failed: bool = False
 
+    @property
+    def versions(self) -> list[VersionEntry]:
+        return live(self.entry)
+
     def request(self) -> LinkRequest:
         return LinkRequest(
             document=self.entry.document, link=self.link, attempted=self.attempted, link_ref=self.link_ref
@@ -52,7 +56,7 @@ class Work:
     def steps(self, to: State, detail: str = "", rule: str | None = None) -> list[Step]:
         return [
             Step(version=version.pk, to=to, detail=detail, rule=rule, data={"link": self.link.id})
-            for version in self.entry.versions
+            for version in self.versions
             if version.state is not State.DONE
         ]
 
@@ -118,8 +122,8 @@ class _Applier:
         limits = [site.pace.concurrency or source.capabilities.concurrency for source in site.sources.values()]
         # Twice as many threads as calls: while one half talks to the CRM, the other half writes to stores.
         self._threads = 2 * sum(limits)
-        largest = max(source.capabilities.read_batch for source in site.sources.values())
-        self._most_reading = self._threads * largest
+        self._capabilities = {name: source.capabilities for name, source in site.sources.items()}
+        self._most_reading = self._threads * max(each.read_batch for each in self._capabilities.values())
 
     def run(self) -> None:
         with ThreadPoolExecutor(self._threads, "copy") as copiers, ThreadPoolExecutor(4, "batch") as batchers:
@@ -158,7 +162,7 @@ class _Applier:
     def _works(self, plan_id: str) -> Iterator[Work]:
         for rows in decisions_of(self._site, plan_id):
             for entry, item in rows:
-                if item.decision.verdict is not Verdict.MOVE or item.decision.store is None or entry.deleted:
+                if item.decision.verdict is not Verdict.MOVE or item.decision.store is None:
                     continue
                 link = entry.link or self._site.links.link(entry.document.ref)
                 yield Work(entry, item.decision.store, link, link_ref=dict(entry.link_ref))
@@ -174,7 +178,7 @@ class _Applier:
             self._send_group(name, copiers)
 
     def _begin(self, work: Work, copiers: ThreadPoolExecutor) -> None:
-        states = {version.state for version in work.entry.versions}
+        states = {version.state for version in work.versions}
         if states <= {State.DONE}:
             return
         if states <= {State.LINKED, State.DONE}:
@@ -183,7 +187,7 @@ class _Applier:
         if work.store in self._closed_stores or not self._store_is_proven(work.store):
             return
         name = work.entry.document.ref.source
-        for version in work.entry.versions:
+        for version in work.versions:
             known = next((copy for copy in version.copies if copy.store == work.store), None)
             if version.state in (State.VERIFIED, State.LINKED, State.DONE) and known is not None:
                 work.copies[version.pk] = known
@@ -195,7 +199,7 @@ class _Applier:
             self._reading += 1
             self._held += task.held
             self._waiting_groups[name].append((task, known))
-            if len(self._waiting_groups[name]) >= self._site.sources[name].capabilities.read_batch:
+            if len(self._waiting_groups[name]) >= self._capabilities[name].read_batch:
                 self._send_group(name, copiers)
         if not work.waiting:
             self._enqueue(Stage.LINK, work)
@@ -319,7 +323,7 @@ class _Applier:
         if outcome.status in (Status.DONE, Status.REPLACED):
             work.link_ref = dict(outcome.link_ref)
             links.append((work.entry.pk, work.link, work.link_ref))
-            pending = [v for v in work.entry.versions if v.state is not State.LINKED]
+            pending = [v for v in work.versions if v.state not in (State.LINKED, State.DONE)]
             steps.extend(Step(version=v.pk, to=State.LINKED, data={"link": work.link.id}) for v in pending)
             self._report.links_verified += 1
         if outcome.status is Status.DONE:
@@ -341,10 +345,10 @@ class _Applier:
         report = self._report
         report.originals_removed += 1
         report.moved += 1
-        report.versions_moved += len(work.entry.versions)
+        report.versions_moved += len(work.versions)
         report.bytes += sum(copy.digest.size for copy in work.copies.values())
         if not work.copies:
-            report.bytes += sum(copy.digest.size for version in work.entry.versions for copy in version.copies[:1])
+            report.bytes += sum(copy.digest.size for version in work.versions for copy in version.copies[:1])
         self._site.progress("move", report.moved, self._total)
 
     def _stays(self, work: Work, outcome: Outcome, steps: list[Step]) -> None:
@@ -368,7 +372,7 @@ class _Applier:
         if self._report.stopped is not None:
             return
         for (stage, source, _), works in self._ready.items():
-            capabilities = self._site.sources[source].capabilities
+            capabilities = self._capabilities[source]
             size = capabilities.link_batch if stage is Stage.LINK else capabilities.remove_batch
             while works and (len(works) >= size or self._last_chance(stage)):
                 batch = [works.popleft() for _ in range(min(size, len(works)))]

@@ -68,7 +68,7 @@ class Batches:
         write_segments(
             dict(self._site.stores),
             (
-                (work.entry.document, work.link, [(v.version, work.copies[v.pk]) for v in work.entry.versions])
+                (work.entry.document, work.link, [(v.version, work.copies[v.pk]) for v in work.versions])
                 for work in batch.works
             ),
         )

@@ -10,12 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
-from offloader.errors import ConfigError, Drift, Refused
-from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step
+from offloader.errors import ConfigError, Drift, Permanent, Refused
+from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step, VersionEntry
 from offloader.model import Decision, LocationProof, Reason, State, Verdict
 from offloader.moves.site import Limits, Site
+from offloader.ports import Target
 
 #: what a plan always looks at again: nobody has finished with these
 OPEN = frozenset({State.SEEN, State.PLANNED, State.COPIED, State.VERIFIED, State.LINKED, State.CONFLICT, State.FAILED})
@@ -95,7 +97,7 @@ def item_line(entry: Entry, item: PlanItem) -> bytes:
         "verdict": decision.verdict.value,
         "store": decision.store,
         "countries": sorted(decision.countries),
-        "reasons": [{key: value for key, value in asdict(reason).items() if value} for reason in decision.reasons],
+        "reasons": [[reason.code, reason.rule, reason.origin, reason.text] for reason in decision.reasons],
     }
     return _canonical(value)
 
@@ -126,14 +128,12 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
     summary = PlanSummary(site.ledger.create_plan(header))
     digest = hashlib.sha256(_canonical(_header_value(header)))
     for entries in _pages(site, states):
-        chosen = [
-            entry for entry in entries if not entry.deleted and (not sources or entry.document.ref.source in sources)
-        ]
+        chosen = [entry for entry in entries if not sources or entry.document.ref.source in sources]
         items, steps = [], []
         for entry in chosen:
-            decision = site.policies[entry.document.ref.source].decide(entry.document, targets, now)
+            decision = _of_deleted(entry) if entry.deleted else _decide(site, entry, targets, now)
             decision, moves = _settle(entry, decision)
-            item = PlanItem(entry.pk, decision, entry.document.etag, entry.document.size, len(entry.versions))
+            item = PlanItem(entry.pk, decision, entry.document.etag, entry.document.size, len(live(entry)))
             items.append(item)
             steps.extend(moves)
             digest.update(item_line(entry, item) + b"\n")
@@ -156,6 +156,24 @@ def _pages(site: Site, states: Collection[State]) -> Iterator[list[Entry]]:
         yield entries
 
 
+def live(entry: Entry) -> list[VersionEntry]:
+    """The versions that the document still has."""
+    return [version for version in entry.versions if not version.gone]
+
+
+def _decide(site: Site, entry: Entry, targets: Sequence[Target], now: datetime) -> Decision:
+    return site.policies[entry.document.ref.source].decide(entry.document, targets, now)
+
+
+def _of_deleted(entry: Entry) -> Decision:
+    """A document that the CRM no longer has: either we removed it and could not write that down, or a user did."""
+    stores = [copy.store for version in live(entry) if version.state is State.LINKED for copy in version.copies]
+    if stores:
+        reason = Reason("ALREADY_GONE", "the original is gone and its link stands")
+        return Decision(verdict=Verdict.MOVE, reasons=(reason,), store=stores[0])
+    return Decision(verdict=Verdict.KEEP, reasons=(Reason("DELETED_IN_CRM", "it was deleted in the CRM"),))
+
+
 def _settle(entry: Entry, decision: Decision) -> tuple[Decision, list[Step]]:
     """The transitions that a decision causes now; a document half moved never changes its direction by itself."""
     started = [version for version in entry.versions if version.state in (State.VERIFIED, State.LINKED)]
@@ -171,6 +189,10 @@ def _settle(entry: Entry, decision: Decision) -> tuple[Decision, list[Step]]:
     last = decision.reasons[-1] if decision.reasons else Reason(decision.verdict.value, "")
     steps = []
     for version in entry.versions:
+        if version.gone and version.state in OPEN:
+            steps.append(Step(version=version.pk, to=State.KEPT, detail="the CRM no longer lists this version"))
+        if version.gone:
+            continue
         keeps = version.state in UNDER_WAY if to is State.PLANNED else version.state is State.DONE
         moved_elsewhere = to is State.PLANNED and version.state is State.VERIFIED and stores != {decision.store}
         if (version.state is to or keeps) and not moved_elsewhere:
@@ -192,10 +214,10 @@ def _count(summary: PlanSummary, item: PlanItem) -> None:
 
 def plan_of(site: Site, plan_id: str) -> PlanRow:
     """The plan with this id. Raises ConfigError if the ledger has none."""
-    row = site.ledger.plan(plan_id)
-    if row is None:
-        raise ConfigError(f"the ledger has no plan {plan_id!r}; `offloader status` lists the plans")
-    return row
+    try:
+        return site.ledger.plan(plan_id)
+    except Permanent as error:
+        raise ConfigError(f"the ledger has no plan {plan_id!r}; `offloader status` lists the plans") from error
 
 
 def check_limits(limits: Limits, summary: Mapping[str, Any], known: int) -> None:
@@ -245,16 +267,16 @@ def _plan_lines(site: Site, plan_id: str) -> Iterator[tuple[list[bytes], list[st
         lines = [item_line(entry, item) for entry, (_, item) in zip(entries, rows, strict=True)]
         yield (
             lines,
-            [
-                str(entry.document.ref)
-                for entry, (_, item) in zip(entries, rows, strict=True)
-                if entry.document.etag != item.etag and not _finished(entry)
-            ],
+            [str(entry.document.ref) for entry, (_, item) in zip(entries, rows, strict=True) if _changed(entry, item)],
         )
 
 
-def _finished(entry: Entry) -> bool:
-    return all(version.state in (State.DONE, State.RESTORED) for version in entry.versions)
+def _changed(entry: Entry, item: PlanItem) -> bool:
+    """Whether a later scan found the document otherwise: its content, or (back to be decided) its parents or facts."""
+    states = {version.state for version in live(entry)}
+    if states <= {State.DONE, State.RESTORED}:
+        return False
+    return entry.document.etag != item.etag or (item.decision.verdict is Verdict.MOVE and State.SEEN in states)
 
 
 def export_plan(site: Site, plan_id: str) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -50,8 +49,7 @@ class Links:
 
     def link(self, ref: DocumentRef) -> Link:
         name = f"{ref.source}\x1f{ref.kind}\x1f{ref.id}".encode()
-        mac = hmac.digest(self._key, name, "sha256")[:16]
-        link_id = base64.b32encode(mac).decode("ascii").rstrip("=").lower()
+        link_id = hmac.digest(self._key, name, "sha256")[:16].hex()
         return Link(link_id, f"{self._base}/d/{link_id}")
 
 

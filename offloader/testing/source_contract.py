@@ -146,7 +146,7 @@ class SourceContract:
         assert skip.reason
 
     def test_a_blind_scan_says_so(self, bench: SourceBench, kind: KindCapabilities) -> None:
-        """A scan that cannot see all documents has a blind spot that says what it hides and what to do."""
+        """A scan that cannot see all documents says what it hides and what to do about it, and so does check."""
         hidden = bench.make(kind, b"x")
         if not bench.blind(hidden):
             pytest.skip("capability: the CRM shows this kind to everybody")
@@ -155,6 +155,7 @@ class SourceContract:
         spots = [spot for page in pages for spot in page.blind_spots]
         assert spots
         assert all(spot.hides and spot.remedy for spot in spots)
+        assert any(finding.hides and finding.remedy for finding in bench.source.check())
 
     def test_fetch_answers_in_order(self, bench: SourceBench, kind: KindCapabilities) -> None:
         """Fetch answers one document for each reference, in their order, and None for one that is gone."""

@@ -60,14 +60,20 @@ class Gate:
             except Throttled as error:
                 self.throttled(error, started)
                 raise
-            with self._changed:
-                self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            self._grow()
         finally:
             with self._changed:
                 self._running[thread] -= 1
                 if not self._running[thread]:
                     del self._running[thread]
-                self._changed.notify_all()
+                    self._changed.notify()
+
+    def _grow(self) -> None:
+        with self._changed:
+            before = self.limit
+            self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            if self.limit > before:
+                self._changed.notify()
 
     def throttled(self, error: Throttled, started: float) -> None:
         """Slow down because a call that began at `started` was throttled."""

@@ -59,14 +59,14 @@ def test_killed_writer_keeps_what_it_acknowledged(tmp_path: Path, lines: int) ->
         process.send_signal(signal.SIGKILL)
         told += process.stdout.readlines()
     with open_ledger(path, now=now, create=False) as ledger:
-        states = {}
+        states: dict[int, State] = {}
         while entries := ledger.entries(after=len(states)):
             states |= {entry.pk: entry.versions[0].state for entry in entries}
         for line in told:
             pk, state = line.split()
             assert ORDER.index(states[int(pk)]) >= ORDER.index(State(state))
         assert len(states) == 4000
-        assert all(states[pk] == states[pk + 1] for pk in range(1, 4000, 2))
+        assert all(states[pk] is states[pk + 1] for pk in range(1, 4000, 2))
         steps = sum(ORDER.index(state) for state in states.values())
         events = ledger.events(limit=20_000)
         assert len(events) == 4000 + steps

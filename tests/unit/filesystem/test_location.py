@@ -125,6 +125,11 @@ def test_a_link_to_another_disk_is_followed(tmp_path: Path) -> None:
     assert (found.assurance, found.evidence["filesystem"]) == (Assurance.UNPROVEN, "nfs4")
 
 
+def test_an_attestation_for_ever_is_dated_too(tmp_path: Path) -> None:
+    """The last day that a calendar knows is as good as any other."""
+    assert proof(tmp_path, attested_until=date.max).assurance is Assurance.ATTESTED
+
+
 def test_other_evidence_has_another_digest(tmp_path: Path) -> None:
     """The digest changes when anything that was found or said changes."""
     found = [

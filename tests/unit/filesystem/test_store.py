@@ -18,6 +18,7 @@ import pytest
 
 from offloader.errors import Conflict, IntegrityError, OffloaderError, Permanent, StoreFull, Transient
 from offloader.model import Digest
+from offloader_connectors.filesystem import store as module
 from offloader_connectors.filesystem.store import FilesystemStore
 
 KEY = "documents/crm/0123abcd/1"
@@ -409,3 +410,123 @@ def test_a_sweep_that_takes_a_new_file_is_outrun(
     assert store.put(KEY, [BODY]).size == len(BODY)
     assert swept == [0, 1]
     assert b"".join(store.read(KEY)) == BODY
+
+
+def failing(code: int) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize(("offset", "length"), [(-1, None), (0, -1)])
+def test_negative_ranges_are_refused(store: FilesystemStore, offset: int, length: int | None) -> None:
+    """A range that starts before the object, or has less than nothing, is an error."""
+    store.put(KEY, [BODY])
+    with pytest.raises(Permanent):
+        store.read(KEY, offset=offset, length=length)
+
+
+@pytest.mark.parametrize("prefix", ["/", "../", "a/../b", "a//", "a b", "../../etc"])
+def test_prefixes_lead_nowhere_else(store: FilesystemStore, prefix: str) -> None:
+    """A prefix that could leave the store's folder is refused."""
+    with pytest.raises(Permanent):
+        store.list(prefix)
+
+
+def test_a_listing_passes_over_what_vanishes(store: FilesystemStore) -> None:
+    """An object that is deleted while it is being listed is left out."""
+    for key in "abc":
+        store.put(key, [b"x"])
+    listing = store.list()
+    assert next(listing) == ("a", 1)
+    store.delete("b")
+    assert [*listing] == [("c", 1)]
+
+
+@pytest.mark.parametrize("call", ["stat", "read"])
+def test_a_folder_without_access_is_translated(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """An object that may not be opened is an error, never taken for missing."""
+    store.put(KEY, [BODY])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", failing(errno.EACCES))
+        with pytest.raises(Permanent):
+            getattr(store, call)(KEY)
+
+
+def test_a_file_system_without_locks_is_translated(
+    store: FilesystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the new file cannot be locked, the put fails and leaves nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+        with pytest.raises(Transient):
+            store.put(KEY, [BODY])
+    assert incoming(tmp_path) == []
+
+
+def test_a_name_that_is_taken_is_passed_over(store: FilesystemStore, tmp_path: Path) -> None:
+    """A leftover with the name that a new file would get does not stop the write."""
+    store.put("first", [BODY])
+    taken = tmp_path / "de" / ".incoming" / f"{os.getpid()}-{id(store):x}-{next(store._numbers) + 1}"
+    taken.write_bytes(b"leftover")
+    assert store.put(KEY, [BODY]).size == len(BODY)
+    assert taken.read_bytes() == b"leftover"
+
+
+@pytest.mark.parametrize("times", [1, 10**6])
+def test_a_race_with_a_deletion_is_run_again(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A name that was taken and is free again is tried again; if that never ends, the error is Transient."""
+    link, left = os.link, [times]
+
+    def racing(*names: str) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise FileExistsError
+        link(*names)
+
+    monkeypatch.setattr(os, "link", racing)
+    if times == 1:
+        assert store.put(KEY, [BODY]).size == len(BODY)
+    else:
+        with pytest.raises(Transient):
+            store.put(KEY, [BODY])
+
+
+def test_the_memory_for_folders_is_bounded(store: FilesystemStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many folders there are, only so many are remembered."""
+    monkeypatch.setattr(module, "_REMEMBERED", 4)
+    for number in range(20):
+        store.put(f"folder/{number}/x", [b"x"])
+    assert len(store._durable) <= 6
+    assert len([*store.list()]) == 20
+
+
+@pytest.mark.parametrize("moment", ["open", "lock"])
+def test_a_sweep_passes_over_writes_that_finish(
+    store: FilesystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A file that its writer takes away while the sweep looks at it is not counted."""
+    store.put(KEY, [BODY])
+    finished = tmp_path / "de" / ".incoming" / "1-2-3"
+    flock, listdir = fcntl.flock, os.listdir
+    finished.write_bytes(b"x")
+
+    def late_lock(fd: int, operation: int) -> None:
+        finished.unlink(missing_ok=True)
+        flock(fd, operation)
+
+    def late_open(folder: str) -> list[str]:
+        names = listdir(folder)
+        finished.unlink()
+        return names
+
+    if moment == "lock":
+        monkeypatch.setattr(fcntl, "flock", late_lock)
+    else:
+        monkeypatch.setattr(os, "listdir", late_open)
+    assert store.sweep() == 0

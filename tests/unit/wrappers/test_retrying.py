@@ -64,7 +64,7 @@ def request(of: Document) -> LinkRequest:
 def test_waits_grow_to_a_cap(source: Source, faults: Faulty[Source], clock: FakeClock) -> None:
     """Waits double up to the cap, with jitter below them, and success ends them."""
     faults.on("check", repeat=3, raise_=Transient())
-    assert source.check() == ()
+    assert [finding.code for finding in source.check()] == ["login"]
     assert clock.slept == [1.0, 2.0, 2.5]
 
 
@@ -153,6 +153,19 @@ def test_a_scan_goes_on_where_it_broke_off(retry: Retry) -> None:
     pages = [*RetryingSource(crm, retry).scan("File")]
     assert [document.ref for page in pages for document in page.documents] == refs
     assert crm.fails == 0
+
+
+def test_a_scan_that_ends_without_a_last_page_ends(retry: Retry) -> None:
+    """A source that stops short is not asked again and again; the missing watermark tells."""
+
+    class Stopping(MemorySource):
+        def scan(self, kind: str, *, since: str | None = None, cursor: str | None = None) -> Iterator[Page]:
+            yield next(super().scan(kind, since=since, cursor=cursor))
+
+    crm = Stopping(page=2)
+    for _ in range(9):
+        crm.crm.document("File", b"x")
+    assert [page.watermark for page in RetryingSource(crm, retry).scan("File")] == [None]
 
 
 def test_an_error_after_the_last_page_is_none(retry: Retry) -> None:

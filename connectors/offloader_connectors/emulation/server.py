@@ -1,0 +1,114 @@
+"""Serves an ASGI application over TLS on loopback, from a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import trustme
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands its transport to the application, which cuts connections on purpose."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        hooks: Any = {"offloader.transport": self.transport, "offloader.protocol": self}
+        self.scope["extensions"] = hooks
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(_quiet)
+        self.ready.set()
+
+
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A client that goes away in mid-answer is not worth a line on stderr."""
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
+
+
+def _authority(directory: Path) -> trustme.CA:
+    """The directory's own certificate authority: made once, the same after a restart."""
+    certificate, key = directory / "ca.pem", directory / "ca.key"
+    if certificate.exists() and key.exists():
+        return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    authority = trustme.CA(organization_name="offloader sandbox")
+    key.touch(mode=0o600)
+    authority.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(certificate)
+    return authority
+
+
+def _listen(directory: Path, port: int) -> socket.socket:
+    """A listening socket on the wanted port, else on the port of the last time, else on any free one."""
+    remembered = directory / "port"
+    wanted = [port] if port else [int(remembered.read_text()) if remembered.exists() else 0, 0]
+    for attempt, candidate in enumerate(wanted):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+        except OSError:
+            listener.close()
+            if attempt == len(wanted) - 1:
+                raise
+            continue
+        break
+    remembered.write_text(str(listener.getsockname()[1]))
+    return listener
+
+
+class TlsServer:
+    """Serves until `close`. `directory` keeps the CA (`ca.pem`), so that a restart is trusted by the same clients.
+
+    Raises OSError if the wanted port is taken.
+    """
+
+    def __init__(self, application: Any, directory: Path, port: int = 0) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        leaf = _authority(directory).issue_cert("127.0.0.1", "localhost")
+        key = directory / "server.pem"
+        key.touch(mode=0o600)
+        leaf.private_key_and_cert_chain_pem.write_to_path(key)
+        listener = _listen(directory, port)
+        self.port: int = listener.getsockname()[1]
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.ca_file = directory / "ca.pem"
+        config = uvicorn.Config(
+            application,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            ssl_certfile=key,
+            backlog=1024,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Uvicorn(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="emulator", daemon=True)
+        self._thread.start()
+        while not self._server.ready.wait(0.05):
+            if not self._thread.is_alive():
+                raise OSError("the emulator's server did not start")
+
+    def close(self) -> None:
+        """Stop serving; calls under way are cut after a second."""
+        self._server.should_exit = True
+        self._thread.join()

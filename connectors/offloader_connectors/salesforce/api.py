@@ -1,0 +1,310 @@
+"""Requests to the REST API: one place for tokens, counting, errors and the shapes of answers.
+
+No retries, except once after a new login. Every call counts against the org's allocation, a composite as one
+(REST API guide, "Composite"; "API Request Limits and Allocations").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import urllib3
+
+from offloader.errors import AuthError, Gone, OffloaderError, Permanent, Transient
+from offloader.plugins import Context
+from offloader_connectors.salesforce import rows, soql, trouble
+from offloader_connectors.salesforce.budget import Purse
+from offloader_connectors.salesforce.options import SalesforceOptions
+from offloader_connectors.salesforce.rows import Row
+from offloader_connectors.salesforce.session import Session, Token, network_reason, open_pool
+
+#: a composite takes 25 subrequests, of which 5 may be queries or collections (REST API guide, "Composite")
+HEAVY_PER_COMPOSITE = 5
+#: records in one collection, deletions included (REST API guide, "sObject Collections")
+RECORDS_PER_COLLECTION = 200
+#: ids in one collection retrieve by POST
+IDS_PER_RETRIEVE = 2000
+#: URI and headers together may take 16,384 bytes; longer queries travel in a composite's body
+LONGEST_QUERY_IN_URI = 6000
+
+
+#: a query, and whether it includes deleted and archived rows
+Statement = tuple[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    """One subrequest of a composite. `path` is below /services/data/vXX.0/."""
+
+    method: str
+    path: str
+    body: Any = None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer to one subrequest, or to a request of its own."""
+
+    operation: str
+    status: int
+    body: Any
+    date: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def require(self, *, write: bool = False) -> Answer:
+        """Return self, or raise the error that the answer is."""
+        if not self.ok:
+            raise trouble.translate(self.operation, self.status, {}, json.dumps(self.body).encode(), write=write)
+        return self
+
+    def record(self) -> Row:
+        """The body as one JSON object. Raises Permanent."""
+        if not isinstance(self.body, Mapping):
+            raise rows.malformed(self.operation, "no object")
+        return self.body
+
+    def results(self, expected: int) -> list[Row]:
+        """The body as a collection's results, one per record sent. Raises Permanent."""
+        body = self.body
+        if not isinstance(body, list) or len(body) != expected or not all(isinstance(each, Mapping) for each in body):
+            raise rows.malformed(self.operation, f"not {expected} results")
+        return body
+
+
+class Api:
+    """Calls one org. Thread-safe."""
+
+    def __init__(self, options: SalesforceOptions, context: Context) -> None:
+        self._options = options
+        self.purse = Purse(options.budget, context.now)
+        self._pool = open_pool(options, context.directory)
+        self.session = Session(options, context, self._pool, self.purse.count)
+        self.root = f"/services/data/v{options.api_version}/"
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    @property
+    def user_id(self) -> str:
+        """The running user's id."""
+        return self.session.token().user_id
+
+    def get(self, operation: str, path: str) -> Answer:
+        return self._json(operation, "GET", self.root + path)
+
+    def send(self, operation: str, method: str, path: str, body: Any = None, *, write: bool = True) -> Answer:
+        return self._json(operation, method, self.root + path, body, write=write)
+
+    def versions(self) -> list[str]:
+        """API versions that the org speaks; free of charge (REST API guide, "List Available REST API Versions")."""
+        answer = self._json("versions", "GET", "/services/data/")
+        found = answer.body if isinstance(answer.body, list) else []
+        return [each["version"] for each in found if isinstance(each, Mapping) and isinstance(each.get("version"), str)]
+
+    # -- queries ------------------------------------------------------------------------------------------------
+
+    def query(self, statement: str, *, all_rows: bool = False) -> list[Row]:
+        """Run one query to its end; `all_rows` includes deleted and archived ones."""
+        return self.queries([statement], all_rows=all_rows)[0]
+
+    def dated_query(self, statement: str, *, all_rows: bool = False) -> tuple[list[Row], datetime | None]:
+        """As `query`, with the server's time at which the first answer was given."""
+        answer = self._json("query", "GET", self.root + self._query_path(statement, all_rows=all_rows))
+        return list(self._all_rows(answer)), answer.date
+
+    def queries(self, statements: Sequence[str], *, all_rows: bool = False) -> list[list[Row]]:
+        """Run queries together, five to a call, each to its end. Results in the order of the statements."""
+        paths = [self._query_path(statement, all_rows=all_rows) for statement in statements]
+        if len(paths) == 1 and len(paths[0]) <= LONGEST_QUERY_IN_URI:
+            return [list(self._all_rows(self._json("query", "GET", self.root + paths[0])))]
+        found = []
+        for each in self._together(paths):
+            if isinstance(each, OffloaderError):
+                raise each
+            found.append(each)
+        return found
+
+    def each_query(self, statements: Sequence[Statement]) -> list[list[Row] | OffloaderError]:
+        """As `queries`, with errors of single queries in the place of their rows."""
+        return list(self._together([self._query_path(text, all_rows=all_rows) for text, all_rows in statements]))
+
+    def _together(self, paths: Sequence[str]) -> Iterator[list[Row] | OffloaderError]:
+        for group in soql.chunks(paths, HEAVY_PER_COMPOSITE):
+            for answer in self.composite([Sub("GET", path) for path in group]):
+                try:
+                    yield list(self._all_rows(answer.require()))
+                except Permanent as error:
+                    yield error
+
+    def _query_path(self, statement: str, *, all_rows: bool) -> str:
+        return f"{'queryAll' if all_rows else 'query'}/?q={quote(statement, safe='')}"
+
+    def _all_rows(self, answer: Answer) -> Iterator[Row]:
+        while True:
+            page = answer.record()
+            found = page.get("records")
+            if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+                raise rows.malformed(answer.operation, "no records")
+            yield from found
+            if page.get("done") is True:
+                return
+            following = rows.text(page, "nextRecordsUrl", answer.operation)
+            if not following.startswith("/services/data/"):
+                raise rows.malformed(answer.operation, "nextRecordsUrl leads elsewhere")
+            answer = self._json("query_more", "GET", following)
+
+    # -- several acts in one call -------------------------------------------------------------------------------
+
+    def composite(self, subs: Sequence[Sub], *, write: bool = False) -> list[Answer]:
+        """Carry out subrequests in order in one call; a failed one does not stop the others."""
+        requests = []
+        for index, sub in enumerate(subs):
+            request = {"method": sub.method, "url": self.root + sub.path, "referenceId": sub.reference or f"r{index}"}
+            if sub.body is not None:
+                request["body"] = sub.body
+            requests.append(request)
+        body = {"allOrNone": False, "compositeRequest": requests}
+        answers = self._json("composite", "POST", self.root + "composite", body, write=write).record()
+        parts = answers.get("compositeResponse")
+        if not isinstance(parts, list) or len(parts) != len(subs):
+            raise rows.malformed("composite", f"not {len(subs)} answers")
+        return [self._part(sub, part) for sub, part in zip(subs, parts, strict=True)]
+
+    @staticmethod
+    def _part(sub: Sub, part: Any) -> Answer:
+        status = part.get("httpStatusCode") if isinstance(part, Mapping) else None
+        if not isinstance(status, int):
+            raise rows.malformed("composite", "an answer without status")
+        return Answer(f"composite {sub.method} {sub.path.partition('?')[0]}", status, part.get("body"))
+
+    # -- the wire -----------------------------------------------------------------------------------------------
+
+    def _json(self, operation: str, method: str, path: str, body: Any = None, *, write: bool = False) -> Answer:
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        response = self.wire(operation, method, path, headers, data, write=write)
+        content = self._content(operation, response, write=write)
+        if not 200 <= response.status < 300:
+            raise trouble.translate(operation, response.status, response.headers, content, write=write)
+        try:
+            parsed = json.loads(content) if content else None
+        except ValueError as error:
+            raise Transient(f"{operation}: the answer is no JSON", maybe_done=write) from error
+        return Answer(operation, response.status, parsed, _date(response.headers.get("Date")))
+
+    @staticmethod
+    def _content(operation: str, response: urllib3.BaseHTTPResponse, *, write: bool) -> bytes:
+        try:
+            return response.read(decode_content=True)
+        except urllib3.exceptions.HTTPError as error:
+            reason = network_reason(error)
+            raise Transient(f"{operation}: the answer broke off ({reason})", maybe_done=write) from error
+        finally:
+            response.release_conn()
+
+    def wire(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        write: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request; the body of the answer is unread. Logs in again once if the session was refused."""
+        token = self.session.token()
+        response = self._once(operation, method, path, headers, body, token, write=write)
+        if response.status == 401:
+            token = self._renewed(operation, response, token)
+            response = self._once(operation, method, path, headers, body, token, write=write)
+            if response.status == 401:
+                content = self._content(operation, response, write=False)
+                raise trouble.translate(operation, 401, response.headers, content)
+        token.proven = token.proven or 200 <= response.status < 300
+        return response
+
+    def _renewed(self, operation: str, response: urllib3.BaseHTTPResponse, token: Token) -> Token:
+        content = self._content(operation, response, write=False)
+        if trouble.hopeless_session(content):
+            raise AuthError(
+                f"{operation}: a new login will not help, {trouble.harmless(content.decode('utf-8', 'replace'))}"
+            )
+        return self.session.renew(token)
+
+    def _once(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None,
+        token: Token,
+        *,
+        write: bool,
+    ) -> urllib3.BaseHTTPResponse:
+        self.purse.spend(operation)
+        every = {"Authorization": f"Bearer {token.value}", "Accept-Encoding": "gzip", **headers}
+        read_s = self._options.timeouts.upload if write else self._options.timeouts.read
+        try:
+            response = self._pool.request(
+                method,
+                token.instance_url + path,
+                body=body,
+                headers=every,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=self._options.timeouts.connect, read=read_s),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            unsent = isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+            host = urlsplit(token.instance_url).hostname
+            raise Transient(
+                f"{operation}: no answer from {host} ({network_reason(error)})", maybe_done=write and not unsent
+            ) from error
+        self.purse.note(response.headers.get("Sforce-Limit-Info"))
+        return response
+
+    def upload(
+        self, operation: str, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes]
+    ) -> Answer:
+        """Send a streamed body. The stream can be read only once, so a refused session raises Transient instead."""
+        token = self.session.token()
+        response = self._once(operation, method, self.root + path, headers, body, token, write=True)
+        content = self._content(operation, response, write=True)
+        if response.status == 401:
+            self.session.renew(token)
+            raise Transient(f"{operation}: the session had ended, logged in again")
+        if not 200 <= response.status < 300:
+            raise trouble.translate(operation, response.status, response.headers, content, write=True)
+        token.proven = True
+        try:
+            return Answer(operation, response.status, json.loads(content) if content else None)
+        except ValueError as error:
+            raise Transient(f"{operation}: the answer is no JSON", maybe_done=True) from error
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header) if header else None
+    except ValueError:
+        return None
+
+
+def is_absent(error: OffloaderError) -> bool:
+    """Whether the error says that an object, a field or a record does not exist for this user."""
+    return isinstance(error, Gone) or (
+        isinstance(error, Permanent)
+        and any(code in str(error) for code in ("INVALID_TYPE", "INVALID_FIELD", "NOT_FOUND"))
+    )

@@ -1,0 +1,91 @@
+"""What may still be spent: the org's own header, and the operator's limits.
+
+`Sforce-Limit-Info: api-usage=18/5000` (REST API guide, "Limit Info Header") counts every call of every user in a
+rolling day.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from offloader.errors import Exhausted
+from offloader.ports import Usage
+from offloader_connectors.salesforce import trouble
+from offloader_connectors.salesforce.options import Budget
+
+_USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
+DAY = timedelta(days=1)
+_BUCKET = timedelta(minutes=5)
+
+
+class Purse:
+    """Counts calls and refuses those that the budget does not allow. Thread-safe."""
+
+    def __init__(self, budget: Budget, now: Callable[[], datetime]) -> None:
+        self._budget = budget
+        self._now = now
+        self._lock = threading.Lock()
+        self._requests: Counter[str] = Counter()
+        self._recent: deque[tuple[datetime, int]] = deque()
+        self._used: int | None = None
+        self._limit: int | None = None
+        self._closed_until: datetime | None = None
+
+    def spend(self, operation: str) -> None:
+        """Count one call that is about to be made. Raises Exhausted, uncounted, if the budget forbids it."""
+        with self._lock:
+            now = self._now()
+            self._check_own(now)
+            self._check_org(now)
+            self._requests[operation] += 1
+            if self._recent and now - self._recent[-1][0] < _BUCKET:
+                start, count = self._recent[-1]
+                self._recent[-1] = (start, count + 1)
+            else:
+                self._recent.append((now, 1))
+
+    def count(self, operation: str) -> None:
+        """Count a call that does not draw on the org's allocation (a login)."""
+        with self._lock:
+            self._requests[operation] += 1
+
+    def note(self, header: str | None) -> None:
+        """Read the header of an answer, good or bad; anything unreadable is ignored."""
+        found = _USAGE.search(header or "")
+        if found is None:
+            return
+        with self._lock:
+            self._used, self._limit = int(found[1]), int(found[2])
+            if self._used < self._ceiling(self._limit):
+                self._closed_until = None
+
+    def usage(self) -> Usage:
+        with self._lock:
+            return Usage(requests=dict(self._requests), used=self._used, limit=self._limit)
+
+    def _ceiling(self, limit: int) -> int:
+        return int(limit * (1 - self._budget.leave))
+
+    def _check_own(self, now: datetime) -> None:
+        while self._recent and now - self._recent[0][0] >= DAY + _BUCKET:
+            self._recent.popleft()
+        limit = self._budget.daily_calls
+        if limit is not None and sum(count for _, count in self._recent) >= limit:
+            resume = self._recent[0][0] + DAY + _BUCKET - now
+            raise Exhausted(f"the configured budget of {limit} calls a day is spent", resume_after=resume)
+
+    def _check_org(self, now: datetime) -> None:
+        """Once closed, stay closed for a while and then let one call through, whose header tells how things stand."""
+        if self._used is None or self._limit is None or self._used < self._ceiling(self._limit):
+            return
+        if self._closed_until is None or now < self._closed_until:
+            self._closed_until = self._closed_until or now + trouble.RESUME_AFTER
+            raise Exhausted(
+                f"the org has used {self._used} of {self._limit} API calls; the rest is left to others (budget.leave)",
+                resume_after=self._closed_until - now,
+            )
+        self._closed_until = now + trouble.RESUME_AFTER
