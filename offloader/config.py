@@ -73,7 +73,7 @@ class PaceOptions(Options):
     """How hard to work."""
 
     concurrency: int | None = Field(None, ge=1, le=256, description="downloads at once; the source's own if not given")
-    memory_mb: int = Field(64, ge=8, description="bytes of documents held in memory at once, in MiB")
+    memory_mb: int = Field(32, ge=8, description="bytes of documents held in memory at once, in MiB")
     attempts: int = Field(5, ge=1, description="tries per call before a document is given up for this run")
 
 

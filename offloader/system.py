@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import time
@@ -9,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from offloader.plugins import Context
+
+#: mallopt(3)
+_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
 
 
 def _now() -> datetime:
@@ -25,3 +29,17 @@ def system_context(directory: Path) -> Context:
         environ=os.environ,  # noqa: TID251
         directory=directory,
     )
+
+
+def steady_memory() -> None:
+    """Ask the C library to give large blocks back at once and to share its heaps between threads.
+
+    Bodies come and go in many threads; without this, glibc keeps a heap for each of them, and memory grows with the
+    number of documents although nothing is held. A C library that knows no `mallopt` is left as it is.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    for option, value in ((_ARENA_MAX, 2), (_MMAP_THRESHOLD, 128 << 10), (_TRIM_THRESHOLD, 128 << 10)):
+        mallopt(option, value)

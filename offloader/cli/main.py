@@ -32,6 +32,7 @@ from offloader.cli.exits import TABLE, Exit, exit_for
 from offloader.cli.output import Answer, show
 from offloader.cli.session import Session
 from offloader.errors import OffloaderError
+from offloader.moves.report import sentence
 
 app = typer.Typer(
     name="offloader",
@@ -102,7 +103,7 @@ def _explain(error: BaseException) -> tuple[str, str, Exit]:
     if isinstance(error, typer.TyperException):
         return "usage", f"{_sentence(error)} (try --help)", Exit.USAGE
     if isinstance(error, OffloaderError):
-        return type(error).__name__, str(error), exit_for(error)
+        return type(error).__name__, sentence(error), exit_for(error)
     traceback.print_exception(error)
     return "internal", f"internal error: {error.__class__.__name__}", Exit.FAILED
 

@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offloader.cli.exits import Exit
-from offloader.moves.site import Progress
+
+if TYPE_CHECKING:
+    from offloader.moves.site import Progress
 
 
 @dataclass(frozen=True, slots=True)

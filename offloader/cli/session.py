@@ -38,8 +38,10 @@ class Session:
 
     @contextmanager
     def site(self, *, exclusive: bool = True, dry_run: bool = False) -> Iterator[Site]:
+        from offloader.system import steady_memory  # noqa: PLC0415
         from offloader.wiring import open_site  # noqa: PLC0415 - loads every configured plugin
 
+        steady_memory()
         config = self.config()
         with (
             Bars() as progress,

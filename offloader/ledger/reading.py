@@ -111,6 +111,12 @@ class Reader:
         with self._reading() as connection:
             return connection.execute(query).first() is not None
 
+    def superseded(self) -> dict[tuple[int, str], str]:
+        """Keys of copies whose version has other bytes in the CRM by now, by the version's pk and the store."""
+        with self._reading() as connection:
+            rows = connection.execute(select(copies.c.version, copies.c.store, copies.c.key).where(copies.c.stale))
+            return {(row.version, row.store): row.key for row in rows}
+
     def entries(
         self,
         *,

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from offloader.errors import AuthError, Drift, Exhausted, OffloaderError, Refused, StoreFull
+from offloader.errors import AuthError, Drift, Exhausted, OffloaderError, Refused, StoreFull, Transient
 from offloader.ledger import Copy, Entry, Step, VersionEntry
-from offloader.model import Link, LocationProof, State, Verdict
+from offloader.model import Link, LocationProof, State, Strategy, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
 from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of, planned_proof, proof_digest
 from offloader.moves.reading import Copied, Reader
-from offloader.moves.report import RunReport
+from offloader.moves.report import RunReport, sentence
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Outcome, Status
 
@@ -113,9 +113,11 @@ class _Applier:
         }
         self._batches = Batches(site)
         self._works_by_version: dict[int, Work] = {}
+        self._superseded = site.ledger.superseded()
         self._reading = 0
         self._held = 0
-        self._ready: dict[tuple[Stage, str, str], deque[Work]] = {}
+        #: by step, source, kind and strategy: what goes together in one call
+        self._ready: dict[tuple[Stage, str, str, Strategy], deque[Work]] = {}
         self._proofs: dict[str, LocationProof] = {}
         self._closed_stores: dict[str, OffloaderError] = {}
         self._waiting_groups: dict[str, list[tuple[CopyTask, Copy | None]]] = {name: [] for name in site.sources}
@@ -135,7 +137,7 @@ class _Applier:
                 self._drain(copiers, batchers)
         if self._report.stopped is None and self._closed_stores:
             error = next(iter(self._closed_stores.values()))
-            self._report.stopped, self._report.stop_error = str(error), error
+            self._report.stopped, self._report.stop_error = sentence(error), error
 
     def _drain(self, copiers: ThreadPoolExecutor, batchers: ThreadPoolExecutor) -> None:
         while self._reading or self._batches.running:
@@ -252,6 +254,7 @@ class _Applier:
         self._reading -= 1
         self._held -= task.held
         work.waiting.discard(task.pk)
+        event = self._without_superseded(event)
         if event.copy is not None:
             work.copies[task.pk] = event.copy
             detail = "found in the store" if event.reused else ""
@@ -264,6 +267,18 @@ class _Applier:
         if not work.waiting and not work.failed:
             after.append((Stage.LINK, work))
 
+    def _without_superseded(self, event: Copied) -> Copied:
+        """Take away the copy of what somebody has overwritten in the CRM, now that the newer bytes are stored."""
+        copy = event.copy
+        old = self._superseded.get((event.task.pk, copy.store)) if copy is not None else None
+        if copy is None or old is None or old == copy.key:
+            return event
+        try:
+            self._site.stores[copy.store].delete(old)
+        except OffloaderError as error:
+            return Copied(event.task, error=error)
+        return event
+
     def _copy_failed(self, work: Work, task: CopyTask, error: OffloaderError, steps: list[Step]) -> None:
         already = work.failed
         work.failed = True
@@ -272,10 +287,11 @@ class _Applier:
             return
         if isinstance(error, StoreFull):
             self._closed_stores[task.store] = error
-        steps.append(Step(version=task.pk, to=State.FAILED, detail=str(error)))
+        said = f"{error}; nothing is lost, the next run tries again" if isinstance(error, Transient) else str(error)
+        steps.append(Step(version=task.pk, to=State.FAILED, detail=said))
         if not already:
             self._report.failed += 1
-            self._report.error(task.document, str(error))
+            self._report.error(task.document, said)
 
     def _settle_batch(
         self,
@@ -365,13 +381,14 @@ class _Applier:
     # -- batches ---------------------------------------------------------------------------------------------
 
     def _enqueue(self, stage: Stage, work: Work) -> None:
-        ref = work.entry.document.ref
-        self._ready.setdefault((stage, ref.source, ref.kind), deque()).append(work)
+        document = work.entry.document
+        key = (stage, document.ref.source, document.ref.kind, document.strategy)
+        self._ready.setdefault(key, deque()).append(work)
 
     def _start_batches(self, batchers: ThreadPoolExecutor) -> None:
         if self._report.stopped is not None:
             return
-        for (stage, source, _), works in self._ready.items():
+        for (stage, source, _, _), works in self._ready.items():
             capabilities = self._capabilities[source]
             size = capabilities.link_batch if stage is Stage.LINK else capabilities.remove_batch
             while works and (len(works) >= size or self._last_chance(stage)):
@@ -387,4 +404,4 @@ class _Applier:
 
     def _stop(self, error: OffloaderError) -> None:
         if self._report.stopped is None:
-            self._report.stopped, self._report.stop_error = str(error), error
+            self._report.stopped, self._report.stop_error = sentence(error), error

@@ -12,7 +12,7 @@ from offloader.moves.site import Site, document_key
 from offloader.ports import Store
 
 #: up to this many bytes a body is held in memory, so that the CRM is not kept waiting for the store
-SMALL = 8 << 20
+SMALL = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,12 @@ class CopyTask:
 
     @property
     def held(self) -> int:
-        """Bytes that this copy holds in memory at most; a size that the CRM does not say counts as small."""
+        """Bytes that this copy holds in memory at most: its chunks, and for a moment the same bytes in one piece.
+
+        A size that the CRM does not say counts as half a mebibyte.
+        """
         size = self.version.size
-        return min(size if size is not None else 1 << 20, SMALL)
+        return min(2 * size if size is not None else 1 << 20, SMALL)
 
 
 def buffer(chunks: Iterator[bytes], limit: int) -> tuple[bytes, bool]:

@@ -82,6 +82,15 @@ class RunReport:
         }
 
 
+def sentence(error: BaseException) -> str:
+    """The error's message; of a spent budget also when to come back."""
+    wait = getattr(error, "resume_after", None)
+    if wait is None:
+        return str(error)
+    minutes = max(1, round(wait.total_seconds() / 60))
+    return f"{error}; run again in {minutes} minutes, what was done so far stays done"
+
+
 def peak_rss_mb() -> float:
     """The largest resident memory of this process so far, in MiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from offloader.errors import Gone, IntegrityError, OffloaderError, Refused
+from offloader.errors import AuthError, Exhausted, Gone, IntegrityError, OffloaderError, Refused
 from offloader.ledger import Entry, Step, VersionEntry
 from offloader.model import Digester, Document, DocumentRef, State, Version
 from offloader.moves.site import Site
-from offloader.ports import LinkRequest, Status
+from offloader.ports import LinkRequest, Outcome, Status
 
 RESTORABLE = frozenset({State.DONE})
+#: key in the ledger of the restores that were begun and not finished: document pks, by commas
+BEGUN = "restoring"
 
 
 @dataclass(slots=True)
@@ -36,40 +39,77 @@ def find(site: Site, name: str) -> Entry:
 
 
 def restore(site: Site, entries: Iterable[Entry]) -> RestoreReport:
-    """Put these documents back. One that fails stays offloaded, with its link, and is reported."""
+    """Put these documents back. One that fails stays offloaded, with its link, and is reported.
+
+    Restores that were begun and broken off are finished first: otherwise what they have put back would be taken for
+    something new. Raises AuthError and Exhausted: all others would fail alike.
+    """
     report = RestoreReport()
-    for entry in entries:
+    begun = _begun(site)
+    for entry in itertools.chain(site.ledger.entries_by_pk(begun), (each for each in entries if each.pk not in begun)):
         try:
             _restore(site, entry, report)
+        except (AuthError, Exhausted):
+            raise
         except OffloaderError as error:
             report.failed += 1
             report.errors.append(f"{entry.document.ref}: {error}")
     return report
 
 
+def finish(site: Site) -> RestoreReport:
+    """Finish the restores that were begun and broken off."""
+    return restore(site, ())
+
+
+def _begun(site: Site) -> list[int]:
+    return [int(pk) for pk in (site.ledger.meta(BEGUN) or "").split(",") if pk]
+
+
 def _restore(site: Site, entry: Entry, report: RestoreReport) -> None:
     if entry.link is None:
         raise Refused("it was never replaced by a link; there is nothing to put back")
-    source = site.sources[entry.document.ref.source]
-    request = LinkRequest(document=entry.document, link=entry.link, attempted=True, link_ref=entry.link_ref)
     states = {version.state for version in entry.versions}
-    if states <= RESTORABLE:
-        by_id = {version.version.id: version for version in entry.versions}
-        outcome = source.restore(request, lambda version: _body(site, by_id[version.id]))
-        if outcome.status is not Status.DONE or outcome.document is None:
-            raise Refused(f"the CRM does not take it back: {outcome.reason or outcome.status}")
-        _prove(site, entry, outcome.document)
-        steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
-        site.ledger.advance(steps)
-        site.ledger.replace_document(entry.pk, outcome.document)
-        report.restored += 1
-        report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
-    elif states != {State.RESTORED}:
+    if not (states <= RESTORABLE or states == {State.RESTORED}):
         raise Refused(f"it is {', '.join(sorted(states))}; only a document that is done can be put back")
-    gone = source.unlink([request])[0]
+    begun = _begun(site)
+    attempted = entry.pk in begun
+    if not attempted:
+        site.ledger.set_meta(BEGUN, ",".join(map(str, [*begun, entry.pk])))
+    request = LinkRequest(document=entry.document, link=entry.link, attempted=attempted, link_ref=entry.link_ref)
+    if states <= RESTORABLE:
+        _put_back(site, entry, request, report)
+    gone = site.sources[entry.document.ref.source].unlink([request])[0]
     if gone.status not in (Status.DONE, Status.GONE):
         raise Refused(f"it is back, but its link could not be taken away: {gone.reason or gone.status}; run again")
     report.links_removed += 1
+    site.ledger.set_meta(BEGUN, ",".join(str(pk) for pk in _begun(site) if pk != entry.pk))
+
+
+def _put_back(site: Site, entry: Entry, request: LinkRequest, report: RestoreReport) -> None:
+    by_id = {version.version.id: version for version in entry.versions}
+
+    def bodies(version: Version) -> Iterator[bytes]:
+        return _body(site, by_id[version.id])
+
+    source = site.sources[entry.document.ref.source]
+    outcome = source.restore(request, bodies)
+    if _is_another(site, entry, outcome):
+        outcome = source.restore(replace(request, attempted=False), bodies)
+    if outcome.status is not Status.DONE or outcome.document is None:
+        raise Refused(f"the CRM does not take it back: {outcome.reason or outcome.status}; its link stays")
+    _prove(site, entry, outcome.document)
+    steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
+    site.ledger.advance(steps)
+    site.ledger.replace_document(entry.pk, outcome.document)
+    report.restored += 1
+    report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
+
+
+def _is_another(site: Site, entry: Entry, outcome: Outcome) -> bool:
+    """Whether what the CRM took for an earlier try is another document's restored twin."""
+    known = site.ledger.entry(outcome.document.ref) if outcome.document is not None else None
+    return known is not None and known.pk != entry.pk and known.link is not None
 
 
 def _body(site: Site, version: VersionEntry) -> Iterator[bytes]:

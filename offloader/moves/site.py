@@ -34,7 +34,7 @@ class Pace:
     """How hard to work. `concurrency` None means: what the source says it can bear."""
 
     concurrency: int | None = None
-    memory: int = 64 << 20
+    memory: int = 32 << 20
     attempts: int = 5
 
 
@@ -75,8 +75,9 @@ class Site:
 def document_key(ref: DocumentRef, version: Version) -> str:
     """The opaque key of a version's bytes: no file name, no person's name.
 
-    The version's etag is part of it: a kind whose body changes under the same id never meets its older bytes.
+    The version's etag is part of it: a kind whose body changes under the same id never meets its older bytes. The
+    first two digits are a folder, so that a store of folders neither makes one a document nor has one with millions.
     """
     document = hashlib.sha256(f"{ref.kind}\x1f{ref.id}".encode()).hexdigest()[:32]
     body = hashlib.sha256(f"{version.id}\x1f{version.etag}".encode()).hexdigest()[:16]
-    return f"documents/{ref.source}/{document}/{version.number}-{body}"
+    return f"documents/{ref.source}/{document[:2]}/{document[2:]}-{version.number}-{body}"

@@ -8,6 +8,7 @@ import shlex
 import tomllib
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree as ET
 
 import pytest
 import typer.main
@@ -134,6 +135,15 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("image", sorted((DOCS / "images").glob("*.svg")), ids=lambda image: image.name)
+def test_pictures_load_nothing(image: Path) -> None:
+    """A picture is well-formed, brings no script, and fetches nothing from anywhere."""
+    text = text_of(image)
+
+    assert ET.fromstring(text).tag.endswith("svg")
+    assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)|<script|url\((?!#)", text) == []
+
+
 def test_every_page_can_be_reached() -> None:
     """From the README, links lead to every page."""
     seen, ahead = set(), [ROOT / "README.md", ROOT / "CHANGELOG.md"]
@@ -202,7 +212,7 @@ def test_findings_are_explained() -> None:
 
 def test_generated_pages_are_current() -> None:
     """What docs/generate.py would write is what stands there."""
-    assert generate.stale() == []
+    assert generate.stale() == [], "run: .venv/bin/python docs/generate.py"
 
 
 def test_every_plugin_option_has_a_sentence() -> None:

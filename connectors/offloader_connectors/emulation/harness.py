@@ -25,7 +25,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from dataclasses import asdict
 from email.utils import format_datetime
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from offloader_connectors.emulation.blobs import Blobs
 from offloader_connectors.emulation.faults import Faults, Rule
@@ -247,7 +246,7 @@ def _request(scope: Scope) -> Request:
     target = scope.get("raw_path") or scope["path"].encode()
     query = scope["query_string"]
     size = len(target) + len(query) + sum(len(name) + len(value) + 4 for name, value in raw)
-    path = unquote(target.decode("latin-1").partition("?")[0])
+    path = target.decode("latin-1").partition("?")[0]
     return Request(scope["method"], path, parse_query(query.decode("latin-1")), headers, head_size=size)
 
 
@@ -267,7 +266,7 @@ async def _whole_body(receive: Receive) -> bytes:
 
 def _head(request: Request, answer: Answer, vendor: Vendor, length: int | None) -> MutableMapping[str, Any]:
     headers = {"Date": format_datetime(vendor.now(), usegmt=True), **answer.headers}
-    if length != 0 or answer.data is not None or answer.body:
+    if length != 0 or answer.body is not None:
         headers.setdefault("Content-Type", answer.content_type)
     if length is not None and answer.status not in {204, 304}:
         headers["Content-Length"] = str(length)
@@ -313,11 +312,7 @@ def _corrupt(answer: Answer, request: Request) -> None:
 
     def damaged() -> Any:
         for number, chunk in enumerate(whole):
-            yield (
-                chunk
-                if number
-                else chunk[: len(chunk) // 2] + bytes([chunk[len(chunk) // 2] ^ 1]) + chunk[len(chunk) // 2 + 1 :]
-            )
+            yield chunk if number else _flipped(chunk)
 
     answer.stream = damaged()
 
@@ -325,7 +320,7 @@ def _corrupt(answer: Answer, request: Request) -> None:
 async def _send_short(
     scope: Scope, send: Send, request: Request, answer: Answer, vendor: Vendor, *, clean: bool
 ) -> None:
-    """Send half of the body under a head that promises all of it, or (clean) under a chunked one that promises nothing."""
+    """Send half of the body under a head that promises all of it, or (clean) one that promises nothing."""
     if answer.stream is None:
         body = answer.payload(pretty=_pretty(request))
         answer.stream, answer.length = iter([body]), len(body)

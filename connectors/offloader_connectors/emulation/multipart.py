@@ -39,7 +39,8 @@ class _Reader:
         self._field = self._value = b""
 
     def on_headers_finished(self) -> None:
-        if self._headers.get_param("filename", header="content-disposition") is not None:
+        named = self._headers.get_param("filename", header="content-disposition")
+        if named and self._headers.get_content_type() != "application/json":
             self._spool = self._blobs.spool()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:

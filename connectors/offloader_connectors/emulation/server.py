@@ -16,6 +16,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 class _Protocol(HttpToolsProtocol):
     """Hands its transport to the application, which cuts connections on purpose."""
 
+    open: set[asyncio.Transport]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open.discard(self.transport)
+        super().connection_lost(exc)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         hooks: Any = {"offloader.transport": self.transport, "offloader.protocol": self}
@@ -23,14 +33,23 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, transports: set[asyncio.Transport]) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._open = transports
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         asyncio.get_running_loop().set_exception_handler(_quiet)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends at once: a client that does not answer the end of TLS would hold the loop open."""
+        await super().shutdown(sockets)
+        while self._open:
+            for transport in list(self._open):
+                transport.abort()
+            await asyncio.sleep(0.001)
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -86,9 +105,10 @@ class TlsServer:
         self.port: int = listener.getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
         self.ca_file = directory / "ca.pem"
+        transports: set[asyncio.Transport] = set()
         config = uvicorn.Config(
             application,
-            http=_Protocol,
+            http=type("_Protocol", (_Protocol,), {"open": transports}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -101,7 +121,7 @@ class TlsServer:
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )
-        self._server = _Uvicorn(config)
+        self._server = _Uvicorn(config, transports)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="emulator", daemon=True)
         self._thread.start()
         while not self._server.ready.wait(0.05):

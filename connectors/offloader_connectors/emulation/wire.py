@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from offloader_connectors.emulation.blobs import Blob
 from offloader_connectors.emulation.faults import Rule
@@ -25,7 +25,10 @@ class Part:
 
 @dataclass(slots=True)
 class Request:
-    """One call. Header names are in lower case; of a repeated query key the first value counts."""
+    """One call. The path is as it came, with its percent signs; header names are in lower case.
+
+    Of a repeated query key the first value counts.
+    """
 
     method: str
     path: str
@@ -51,7 +54,7 @@ class Request:
     def inner(cls, method: str, url: str, data: Any, headers: Mapping[str, str]) -> Request:
         path, _, query = url.partition("?")
         lower = {name.lower(): str(value) for name, value in headers.items()}
-        return cls(method.upper(), unquote(path), parse_query(query), lower, data=data)
+        return cls(method.upper(), path, parse_query(query), lower, data=data)
 
 
 def parse_query(text: str) -> dict[str, str]:

@@ -102,6 +102,14 @@ class Api:
     def get(self, operation: str, path: str) -> Answer:
         return self._json(operation, "GET", self.root + path)
 
+    def blob(self, path: str) -> bytes:
+        """A small body as a whole. Raises Gone, Transient."""
+        response = self.wire("blob.get", "GET", self.root + path, {"Accept-Encoding": "identity"})
+        content = self._content("blob.get", response, write=False)
+        if response.status != 200:
+            raise trouble.translate("blob.get", response.status, response.headers, content)
+        return content
+
     def send(self, operation: str, method: str, path: str, body: Any = None, *, write: bool = True) -> Answer:
         return self._json(operation, method, self.root + path, body, write=write)
 

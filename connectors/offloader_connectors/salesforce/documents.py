@@ -94,8 +94,7 @@ def _file_version(row: Row) -> Version:
     return Version(
         id=version_id,
         number=rows.number(row, "VersionNumber"),
-        name=(path or "").replace("\\", "/").rsplit("/", 1)[-1]
-        or with_extension(title, rows.optional(row, "FileExtension")),
+        name=path or with_extension(title, rows.optional(row, "FileExtension")),
         size=size,
         checksum=md5,
         created=rows.when(row, "CreatedDate"),

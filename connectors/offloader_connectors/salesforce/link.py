@@ -32,6 +32,7 @@ _DUPLICATE_OF = re.compile(r"record with id: (068\w{12,15})")
 _PRIVATE_LIBRARY = "private library"
 _VISIBILITY_REFUSED = re.compile(r"Visibility \w+ is not permitted")
 _ROUNDS = 3
+_HOPELESS = (Status.REFUSED, Status.CONFLICT, Status.GONE)
 
 
 @dataclass(slots=True)
@@ -100,8 +101,9 @@ class Linker:
     def _placed_sharing(self) -> Mapping[str, str]:
         """How a file will be shared with the record where it is first published.
 
-        Known once a link was read back; until then guessed: only orgs with Experience Cloud have the field NetworkId, and there
-        records show files to internal users by default (Object Reference, ContentVersion and ContentDocumentLink).
+        Known once a link was read back; until then guessed: only orgs with Experience Cloud have the field NetworkId,
+        and there records show files to internal users by default (Object Reference, ContentVersion and
+        ContentDocumentLink).
         """
         if not self._placed:
             sites = "NetworkId" in self._org.fields("ContentVersion")
@@ -277,10 +279,14 @@ class Linker:
         self._send([act for job in unshared for act in self._sharing(job, frozenset({job.place}))])
         waiting = list(jobs)
         for round_ in range(_ROUNDS + 1):
-            standing = self._finder.read(job.document for job in waiting if job.document)
+            fresh = [job.request.document.ref.id for job in waiting if job.fresh]
+            standing, present = self._finder.read_beside((job.document for job in waiting if job.document), fresh)
             acts = []
             for job in waiting:
-                acts += self._compare(job, standing.get(job.document or ""))
+                if job.fresh and job.request.document.ref.id not in present:
+                    job.settle(Status.GONE, "the document is not there any more")
+                else:
+                    acts += self._compare(job, standing.get(job.document or ""))
             waiting = [job for job in waiting if job.outcome is None]
             if not waiting:
                 return
@@ -315,6 +321,9 @@ class Linker:
 
     def _hopeless(self, job: Job, found: Standing) -> Outcome | None:
         """The outcome if a parent that is still missing can never be linked."""
+        if not job.all_users and any(_VISIBILITY_REFUSED.search(errors[0].message) for errors in job.errors.values()):
+            self._show_all(job)
+            return None
         for parent in job.wanted:
             errors = job.errors.get(parent.id)
             if not errors or parent.id in found.link_ids:
@@ -323,9 +332,6 @@ class Linker:
                 return Outcome(
                     status=Status.CONFLICT, reason=f"parent {parent.id} is gone: {errors[0]}", link_ref=job.ref
                 )
-            if _VISIBILITY_REFUSED.search(errors[0].message) and not job.all_users:
-                self._show_all(job)
-                return None
             outcome = trouble.outcome_of(errors, job.ref)
             if outcome.status is Status.REFUSED:
                 return replace(outcome, reason=f"parent {parent.type} {parent.id}: {outcome.reason}")
@@ -375,9 +381,7 @@ class Linker:
     def _take_back(self, jobs: Sequence[Job]) -> None:
         """Leave nothing half-made behind: a link that will not be completed is deleted."""
         hopeless = [
-            job
-            for job in jobs
-            if job.document and job.fresh and job.outcome and job.outcome.status in (Status.REFUSED, Status.CONFLICT)
+            job for job in jobs if job.document and job.fresh and job.outcome and job.outcome.status in _HOPELESS
         ]
         if hopeless:
             self._send([Act("DELETE", {"id": job.document}, lambda _: None) for job in hopeless])

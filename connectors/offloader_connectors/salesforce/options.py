@@ -99,7 +99,7 @@ class SalesforceOptions(Options):
         description="Form of the placeholder that replaces an e-mail's attachment; orgs may block html uploads.",
     )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Seconds to wait.")
-    page_size: int = Field(default=2000, ge=200, le=2000, description="Rows asked for in one scan query.")
+    page_size: int = Field(default=2000, ge=1, le=2000, description="Rows asked for in one scan query.")
     concurrency: int = Field(default=16, ge=1, le=64, description="Calls at once.")
 
     @field_validator("login_url", "audience")

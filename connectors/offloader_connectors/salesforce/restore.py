@@ -180,7 +180,7 @@ class Restorer:
 
     def _new_attachment(self, request: LinkRequest, bodies: Bodies) -> Outcome:
         document = request.document
-        found = self._earlier_attachment(document) if request.attempted else None
+        found = self._earlier_attachment(document, bodies) if request.attempted else None
         if found is None:
             parents = {"ParentId": document.parents[0].id, "OwnerId": document.owner}
             private = {"IsPrivate": True} if document.extra.get("is_private") else {}
@@ -196,14 +196,19 @@ class Restorer:
             found = rows.record_id(answer.record(), "id", "row.create")
         return self._verified(request, DocumentRef(document.ref.source, documents.ATTACHMENTS, found))
 
-    def _earlier_attachment(self, document: Document) -> str | None:
-        """What an earlier try made: same parent, name and size, and not the removed original itself."""
+    def _earlier_attachment(self, document: Document, bodies: Bodies) -> str | None:
+        """What an earlier try made: the newest with the same parent, name and bytes."""
         where = (
             f"ParentId = {soql.quote(document.parents[0].id)} AND Name = {soql.quote(document.title)} "
             f"AND BodyLength = {document.size}"
         )
-        found = self._api.query(soql.select("Id", "Attachment", where, "ORDER BY CreatedDate DESC, Id DESC"))
-        return rows.record_id(found[0], "Id") if found else None
+        found = self._api.query(soql.select("Id", "Attachment", where, "ORDER BY Id DESC"))
+        wanted = b"".join(bodies(document.current)) if found else b""
+        for row in found:
+            record = rows.record_id(row, "Id")
+            if self._api.blob(f"sobjects/Attachment/{record}/Body") == wanted:
+                return record
+        return None
 
 
 def _key(request: LinkRequest, number: int) -> str:

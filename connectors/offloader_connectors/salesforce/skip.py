@@ -21,7 +21,9 @@ REFERRED = Skip("referred", "used by a template, dashboard, report or site")
 LIBRARY = Skip("library", "only in a library, where templates and branding may use it")
 FEED = Skip("feed", "attached to a feed post, which would lose it")
 SENT_EMAIL = Skip("sent-email", "on a sent e-mail, and the running user lacks the permission Update Email Messages")
-STUB = Skip("stub", "already replaced by a placeholder")
+#: the engine passes over what has this code: it is no document, and tells nothing new of the one it stands for
+STUB = Skip("own_link", "already replaced by a placeholder")
+EMPTY = Skip("empty", "it has no bytes, and the CRM would not take an attachment without bytes back")
 
 
 def of_file(versions: Sequence[Row], parents: Sequence[Parent]) -> Skip | None:
@@ -44,7 +46,9 @@ def of_file(versions: Sequence[Row], parents: Sequence[Parent]) -> Skip | None:
 
 
 def of_attachment(row: Row) -> Skip | None:
-    """Say why a classic attachment must stay: only our own placeholders do."""
+    """Say why a classic attachment must stay: our own placeholders, and what could not be put back."""
     description = rows.optional(row, "Description") or ""
     size = rows.size(row, "BodyLength")
-    return STUB if stub.is_stub(description, size) else None
+    if stub.is_stub(description, size):
+        return STUB
+    return EMPTY if size == 0 else None

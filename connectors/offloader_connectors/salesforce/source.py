@@ -33,7 +33,7 @@ from offloader_connectors.salesforce.stubbing import Stubber
 
 #: the recycle bin keeps deleted files for 15 days; their bytes stop counting at once, as far as the limits tell
 _BIN_DAYS = 15
-_KINDS = {
+KINDS = {
     documents.FILES: KindCapabilities(
         kind=documents.FILES,
         strategy=Strategy.NEW_LINK_THEN_DELETE,
@@ -79,7 +79,7 @@ class SalesforceSource:
     @property
     def capabilities(self) -> SourceCapabilities:
         return SourceCapabilities(
-            kinds=tuple(_KINDS[kind] for kind in self._options.kinds),
+            kinds=tuple(KINDS[kind] for kind in self._options.kinds),
             link_batch=RECORDS_PER_COLLECTION,
             remove_batch=remove.BATCH,
             concurrency=self._options.concurrency,

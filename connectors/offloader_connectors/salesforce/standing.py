@@ -105,6 +105,21 @@ class Finder:
         wanted = soql.unique(ids)
         return build(wanted, self._api.queries(statements(wanted)), self._org) if wanted else {}
 
+    def read_beside(self, ids: Iterable[str], originals: Iterable[str]) -> tuple[dict[str, Standing], set[str]]:
+        """As `read`, and which of the originals are there, in the same call."""
+        wanted, beside = soql.unique(ids), soql.unique(originals)
+        asked = statements(wanted)
+        kinds = ("ContentDocument", "Attachment")
+        groups = {kind: [each for each in beside if self._org.type_of(each) == kind] for kind in kinds}
+        more = [
+            soql.select("Id", kind, f"Id IN {soql.id_list(part)}")
+            for kind, members in groups.items()
+            for part in soql.chunks(members, IDS_PER_QUERY)
+        ]
+        found = self._api.queries([*asked, *more])
+        present = {rows.record_id(row, "Id") for part in found[len(asked) :] for row in part}
+        return build(wanted, found[: len(asked)], self._org), present
+
     def locate(self, requests: Sequence[LinkRequest]) -> dict[str, str]:
         """Document id of each request's link, by link id; those that have none are left out."""
         found = {

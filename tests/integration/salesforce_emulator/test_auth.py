@@ -31,7 +31,9 @@ def _secret(directory: Path) -> str:
 
 def test_client_credentials_in_the_body_give_a_session(crm: Crm, directory: Path) -> None:
     """A token from client credentials opens the REST API, and comes without refresh token and expiry."""
-    answer = crm.token(grant_type="client_credentials", client_id=crm.emulator.client_id, client_secret=_secret(directory))
+    answer = crm.token(
+        grant_type="client_credentials", client_id=crm.emulator.client_id, client_secret=_secret(directory)
+    )
     body = answer.json()
     assert answer.status_code == 200
     assert body["instance_url"] == crm.emulator.url
@@ -46,7 +48,9 @@ def test_client_credentials_by_basic_authorization_give_a_session(crm: Crm, dire
     """Client id and secret may come in the Authorization header."""
     pair = base64.b64encode(f"{crm.emulator.client_id}:{_secret(directory)}".encode()).decode()
     url = f"{crm.emulator.url}/services/oauth2/token"
-    answer = crm.session.post(url, data={"grant_type": "client_credentials"}, headers={"Authorization": f"Basic {pair}"})
+    answer = crm.session.post(
+        url, data={"grant_type": "client_credentials"}, headers={"Authorization": f"Basic {pair}"}
+    )
     assert answer.status_code == 200
 
 
@@ -65,7 +69,9 @@ def test_jwt_bearer_with_a_textual_expiry_gives_a_session(crm: Crm, directory: P
         ({"exp": 1}, "invalid_grant", "expired access/refresh token"),
     ],
 )
-def test_a_wrong_assertion_is_refused(crm: Crm, directory: Path, changes: dict[str, object], error: str, text: str) -> None:
+def test_a_wrong_assertion_is_refused(
+    crm: Crm, directory: Path, changes: dict[str, object], error: str, text: str
+) -> None:
     """Each wrong claim is answered with its own OAuth error, an object with status 400."""
     answer = crm.token(grant_type=JWT, assertion=_assertion(crm, directory, **changes))
     assert answer.status_code == 400
@@ -94,7 +100,11 @@ def test_wrong_client_credentials_are_refused(crm: Crm, form: dict[str, str], er
 
 def test_client_credentials_need_a_run_as_user_and_the_org_s_own_host(crm: Crm, directory: Path) -> None:
     """Without run-as user, or on the login host, the flow is refused."""
-    form = {"grant_type": "client_credentials", "client_id": crm.emulator.client_id, "client_secret": _secret(directory)}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": crm.emulator.client_id,
+        "client_secret": _secret(directory),
+    }
     crm.session.headers["Host"] = "login.salesforce.com"
     assert crm.token(**form).json()["error_description"] == "request not supported on this domain"
     del crm.session.headers["Host"]

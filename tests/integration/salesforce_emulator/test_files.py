@@ -10,6 +10,10 @@ import pytest
 from offloader_connectors.salesforce.emulator.org import FileParent
 from tests.integration.salesforce_emulator.conftest import NOON, Crm
 
+READ_WRITE = (
+    "Please check the security settings of this field and verify that it is read/write for your profile or permission "
+    "set."
+)
 URL = "https://files.example.com/o/AbC"
 
 
@@ -18,7 +22,8 @@ def _create(crm: Crm, kind: str, **fields: Any) -> Any:
 
 
 def _links(crm: Crm, document: str) -> list[tuple[str, str, str]]:
-    text = f"SELECT LinkedEntityId, ShareType, Visibility FROM ContentDocumentLink WHERE ContentDocumentId = '{document}' ORDER BY Id"
+    where = f"ContentDocumentId = '{document}' ORDER BY Id"
+    text = f"SELECT LinkedEntityId, ShareType, Visibility FROM ContentDocumentLink WHERE {where}"
     return [(row["LinkedEntityId"], row["ShareType"], row["Visibility"]) for row in crm.rows(text)]
 
 
@@ -29,12 +34,15 @@ def _document(crm: Crm, version: str) -> str:
 def test_a_version_makes_its_document_and_links(crm: Crm) -> None:
     """Inserting a version makes the document, the owner's link, and one to the publish location."""
     account = crm.account()
-    answer = _create(crm, "ContentVersion", Title="t", PathOnClient="a.PDF", VersionData="aGk=", FirstPublishLocationId=account)
+    answer = _create(
+        crm, "ContentVersion", Title="t", PathOnClient="a.PDF", VersionData="aGk=", FirstPublishLocationId=account
+    )
     assert answer.status_code == 201
     version = answer.json()["id"]
     assert answer.json() == {"id": version, "success": True, "errors": []}
-    text = "SELECT IsLatest, VersionNumber, ContentLocation, Origin, FileType, FileExtension, ContentSize, Checksum, PublishStatus FROM "
-    (row,) = crm.rows(f"{text} ContentVersion WHERE Id = '{version}'")
+    names = "IsLatest, VersionNumber, ContentLocation, Origin, FileType, FileExtension, ContentSize, Checksum"
+    (row,) = crm.rows(f"SELECT {names} FROM ContentVersion WHERE Id = '{version}'")
+    assert (crm.org.get(version) or {})["PublishStatus"] == "P"
     assert row == {
         "IsLatest": True,
         "VersionNumber": "1",
@@ -44,19 +52,22 @@ def test_a_version_makes_its_document_and_links(crm: Crm) -> None:
         "FileExtension": "pdf",
         "ContentSize": 2,
         "Checksum": hashlib.md5(b"hi").hexdigest(),
-        "PublishStatus": "P",
     }
     document = _document(crm, version)
     owner = crm.org.integration_user
     assert _links(crm, document) == [(owner, "I", "AllUsers"), (account, "V", "InternalUsers")]
-    (made,) = crm.rows(f"SELECT LatestPublishedVersionId, Title, OwnerId, FileType FROM ContentDocument WHERE Id = '{document}'")
+    (made,) = crm.rows(
+        f"SELECT LatestPublishedVersionId, Title, OwnerId, FileType FROM ContentDocument WHERE Id = '{document}'"
+    )
     assert made == {"LatestPublishedVersionId": version, "Title": "t", "OwnerId": owner, "FileType": "PDF"}
 
 
 def test_a_link_file_has_no_bytes(crm: Crm) -> None:
     """A version with ContentUrl has size 0, the link type, no body, no checksum."""
     version = _create(crm, "ContentVersion", Title="c.pdf", ContentUrl=URL).json()["id"]
-    (row,) = crm.rows(f"SELECT FileType, ContentSize, Checksum, VersionData, ContentUrl FROM ContentVersion WHERE Id = '{version}'")
+    (row,) = crm.rows(
+        f"SELECT FileType, ContentSize, Checksum, VersionData, ContentUrl FROM ContentVersion WHERE Id = '{version}'"
+    )
     assert row == {"FileType": "LINK", "ContentSize": 0, "Checksum": None, "VersionData": None, "ContentUrl": URL}
     assert crm.get(f"/sobjects/ContentVersion/{version}/VersionData").status_code == 404
 
@@ -93,13 +104,14 @@ def test_a_link_file_has_no_bytes(crm: Crm) -> None:
         (
             {"ContentUrl": URL, "IsLatest": True},
             "INVALID_FIELD_FOR_INSERT_UPDATE",
-            "Unable to create/update fields: IsLatest. Please check the security settings of this field and verify that it is "
-            "read/write for your profile or permission set.",
+            f"Unable to create/update fields: IsLatest. {READ_WRITE}",
             ["IsLatest"],
         ),
     ],
 )
-def test_a_wrong_version_is_refused(crm: Crm, fields: dict[str, Any], code: str, message: str, names: list[str]) -> None:
+def test_a_wrong_version_is_refused(
+    crm: Crm, fields: dict[str, Any], code: str, message: str, names: list[str]
+) -> None:
     """Each broken rule of ContentVersion has its code, words and fields; nothing is left behind."""
     answer = _create(crm, "ContentVersion", **fields)
     assert answer.status_code == 400
@@ -126,9 +138,15 @@ def test_documents_cannot_be_made_and_versions_not_deleted(crm: Crm) -> None:
 def test_a_new_version_becomes_the_latest(crm: Crm) -> None:
     """A version of an existing document takes the next number; the older one is no longer the latest."""
     first = crm.file()
-    fields = {"ContentDocumentId": first.document_id, "PathOnClient": "b.txt", "VersionData": "aGk=", "ReasonForChange": "why"}
+    fields = {
+        "ContentDocumentId": first.document_id,
+        "PathOnClient": "b.txt",
+        "VersionData": "aGk=",
+        "ReasonForChange": "why",
+    }
     second = _create(crm, "ContentVersion", **fields).json()["id"]
-    text = f"SELECT Id, VersionNumber, IsLatest FROM ContentVersion WHERE ContentDocumentId = '{first.document_id}' ORDER BY Id"
+    where = f"ContentDocumentId = '{first.document_id}' ORDER BY Id"
+    text = f"SELECT Id, VersionNumber, IsLatest FROM ContentVersion WHERE {where}"
     assert [(row["VersionNumber"], row["IsLatest"]) for row in crm.rows(text)] == [("1", False), ("2", True)]
     assert (crm.org.get(first.document_id) or {})["LatestPublishedVersionId"] == second
     placed = _create(crm, "ContentVersion", **fields, FirstPublishLocationId=crm.account())
@@ -198,7 +216,9 @@ def test_visibility_follows_the_communities_switch(crm: Crm) -> None:
     text = "Visibility InternalUsers is not permitted for this linked record."
 
     def link(entity: str, **more: str) -> Any:
-        return _create(crm, "ContentDocumentLink", ContentDocumentId=document, LinkedEntityId=entity, ShareType="V", **more)
+        return _create(
+            crm, "ContentDocumentLink", ContentDocumentId=document, LinkedEntityId=entity, ShareType="V", **more
+        )
 
     assert link(user, Visibility="InternalUsers").json()[0]["message"] == text
     crm.options(communities=False)
@@ -217,7 +237,9 @@ def test_files_are_not_linked_to_sent_emails(crm: Crm) -> None:
     fields = {"ContentDocumentId": document, "ShareType": "V"}
     refused = _create(crm, "ContentDocumentLink", LinkedEntityId=sent, **fields)
     text = "You can't create a link for Email Message when it's not in draft state."
-    assert refused.json() == [{"message": text, "errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "fields": ["LinkedEntityId"]}]
+    assert refused.json() == [
+        {"message": text, "errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "fields": ["LinkedEntityId"]}
+    ]
     assert _create(crm, "ContentDocumentLink", LinkedEntityId=draft, **fields).status_code == 201
     crm.login()
     assert _create(crm, "ContentDocumentLink", LinkedEntityId=sent, **fields).status_code == 201
@@ -234,12 +256,22 @@ def test_a_new_link_moves_the_file_s_dates(crm: Crm) -> None:
 
 
 def test_audit_dates_need_switch_and_permission_and_only_on_insert(crm: Crm) -> None:
-    """CreatedDate can be set on insert by a user with the permission in an org with the switch; SystemModstamp never."""
-    fields = {"Title": "t", "ContentUrl": URL, "CreatedDate": "2019-05-07T22:07:19.000+0000", "CreatedById": crm.org.integration_user}
+    """CreatedDate can be set on insert by a user with the permission in an org with the switch."""
+    fields = {
+        "Title": "t",
+        "ContentUrl": URL,
+        "CreatedDate": "2019-05-07T22:07:19.000+0000",
+        "CreatedById": crm.org.integration_user,
+    }
     made = _create(crm, "ContentVersion", **fields)
     row = crm.org.get(made.json()["id"]) or {}
-    assert (row["CreatedDate"], row["SystemModstamp"]) == ("2019-05-07T22:07:19.000+0000", "2026-03-01T12:00:00.000+0000")
-    patched = crm.request("PATCH", f"/sobjects/ContentVersion/{row['Id']}", json={"CreatedDate": "2019-05-07T22:07:19Z"})
+    assert (row["CreatedDate"], row["SystemModstamp"]) == (
+        "2019-05-07T22:07:19.000+0000",
+        "2026-03-01T12:00:00.000+0000",
+    )
+    patched = crm.request(
+        "PATCH", f"/sobjects/ContentVersion/{row['Id']}", json={"CreatedDate": "2019-05-07T22:07:19Z"}
+    )
     assert patched.json()[0]["errorCode"] == "INVALID_FIELD_FOR_INSERT_UPDATE"
     assert _create(crm, "ContentVersion", **fields, SystemModstamp="2019-05-07T22:07:19Z").status_code == 400
     crm.options(audit_fields=False)
@@ -284,16 +316,26 @@ def test_frozen_sharing_blocks_new_links(crm: Crm) -> None:
     document = crm.file().document_id
     crm.org.update(document, {"SharingOption": "R"})
     crm.as_user("ViewAllData", "ModifyAllData")
-    answer = _create(crm, "ContentDocumentLink", ContentDocumentId=document, LinkedEntityId=crm.account(), ShareType="V")
+    answer = _create(
+        crm, "ContentDocumentLink", ContentDocumentId=document, LinkedEntityId=crm.account(), ShareType="V"
+    )
     assert answer.json()[0]["errorCode"] == "INSUFFICIENT_ACCESS_OR_READONLY"
 
 
 def test_an_attachment_is_replaced_in_place(crm: Crm) -> None:
     """PATCH of Body, Name and ContentType keeps id and parent; the old bytes are gone at once."""
-    made: dict[str, Any] = {"body": b"x" * 100, "content_type": "text/plain", "owner": crm.org.integration_user, "created": NOON}
+    made: dict[str, Any] = {
+        "body": b"x" * 100,
+        "content_type": "text/plain",
+        "owner": crm.org.integration_user,
+        "created": NOON,
+    }
     key = crm.org.add_attachment(parent=crm.account(), name="a.txt", **made)
     path = f"/sobjects/Attachment/{key}"
-    assert crm.request("PATCH", path, json={"Body": "aGk=", "Name": "a.url", "ContentType": "text/x-url"}).status_code == 204
+    assert (
+        crm.request("PATCH", path, json={"Body": "aGk=", "Name": "a.url", "ContentType": "text/x-url"}).status_code
+        == 204
+    )
     record = crm.get(path).json()
     assert (record["Name"], record["BodyLength"], record["ContentType"]) == ("a.url", 2, "text/x-url")
     assert record["Body"] == f"/services/data/v66.0/sobjects/Attachment/{key}/Body"
@@ -319,7 +361,10 @@ def test_files_come_through_groups_libraries_and_records(crm: Crm) -> None:
     crm.org.share(account, user)
     by_group, by_record, hidden = crm.file(group), crm.file(account), crm.file(closed)
     crm.login("u@example.com")
-    status = [crm.get(f"/sobjects/ContentVersion/{f.version_ids[0]}/VersionData").status_code for f in (by_group, by_record, hidden)]
+    status = [
+        crm.get(f"/sobjects/ContentVersion/{f.version_ids[0]}/VersionData").status_code
+        for f in (by_group, by_record, hidden)
+    ]
     assert status == [200, 200, 404]
     assert [row["Id"] for row in crm.rows("SELECT Id FROM ContentDocument")] == [by_group.document_id]
 
@@ -329,7 +374,13 @@ def test_external_users_see_links_for_all_users_only(crm: Crm) -> None:
     user = crm.org.user(username="partner@example.com", external=True)
     account = crm.account()
     crm.org.share(account, user)
-    made: dict[str, Any] = {"title": "t", "path_on_client": "a.pdf", "bodies": [b"x"], "owner": crm.org.integration_user, "created": NOON}
+    made: dict[str, Any] = {
+        "title": "t",
+        "path_on_client": "a.pdf",
+        "bodies": [b"x"],
+        "owner": crm.org.integration_user,
+        "created": NOON,
+    }
     inside = crm.org.add_file(**made, parents=[FileParent(account, visibility="InternalUsers")])
     outside = crm.org.add_file(**made, parents=[FileParent(account)])
     crm.login("partner@example.com")

@@ -13,6 +13,7 @@ LINK_FILTER = (
     "Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or "
     "LinkedEntityId using the equals operator or multiple Id's using the IN operator."
 )
+CRITERION = "value of filter criterion for field"
 TAIL = "Please reference your WSDL or the describe call for the appropriate names."
 
 
@@ -45,14 +46,15 @@ def test_pretty_print_is_jackson_s(crm: Crm) -> None:
             "select count() from XYZZY",
             "INVALID_TYPE",
             "\nselect count() from XYZZY\n                    ^\nERROR at Row:1:Column:21\nsObject type 'XYZZY' is not "
-            "supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. "
-            + TAIL,
+            "supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity "
+            "name. " + TAIL,
         ),
         (
             "SELECT Nope FROM Account",
             "INVALID_FIELD",
-            "\nSELECT Nope FROM Account\n       ^\nERROR at Row:1:Column:8\nNo such column 'Nope' on entity 'Account'. If "
-            "you are attempting to use a custom field, be sure to append the '__c' after the custom field name. " + TAIL,
+            "\nSELECT Nope FROM Account\n       ^\nERROR at Row:1:Column:8\nNo such column 'Nope' on entity 'Account'. "
+            "If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. "
+            + TAIL,
         ),
         (
             "SELECT Id FORM Account",
@@ -68,7 +70,7 @@ def test_pretty_print_is_jackson_s(crm: Crm) -> None:
         (
             "SELECT Id FROM Account WHERE CreatedDate > '2026-01-01T00:00:00Z'",
             "INVALID_FIELD",
-            "value of filter criterion for field 'CreatedDate' must be of type dateTime and should not be enclosed in quotes",
+            f"{CRITERION} 'CreatedDate' must be of type dateTime and should not be enclosed in quotes",
         ),
         ("SELECT Id FROM Account WHERE Id = 'short'", "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: short"),
         ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000"),
@@ -121,9 +123,16 @@ def test_order_puts_nulls_first_unless_told(crm: Crm) -> None:
     """ORDER BY sorts by several keys, with nulls where they are asked for."""
     for name, city in (("a", "x"), ("b", None), ("c", "X"), ("d", "a")):
         crm.account(Name=name, BillingCity=city)
-    names = [row["Name"] for row in crm.rows("SELECT Name FROM Account ORDER BY BillingCity DESC NULLS LAST, Name DESC")]
+    names = [
+        row["Name"] for row in crm.rows("SELECT Name FROM Account ORDER BY BillingCity DESC NULLS LAST, Name DESC")
+    ]
     assert names == ["c", "a", "d", "b"]
-    assert [row["Name"] for row in crm.rows("SELECT Name FROM Account ORDER BY BillingCity, Name")] == ["b", "d", "a", "c"]
+    assert [row["Name"] for row in crm.rows("SELECT Name FROM Account ORDER BY BillingCity, Name")] == [
+        "b",
+        "d",
+        "a",
+        "c",
+    ]
     assert [row["Name"] for row in crm.rows("SELECT Name FROM Account ORDER BY Name LIMIT 2 OFFSET 1")] == ["b", "c"]
 
 
@@ -201,7 +210,9 @@ def test_files_of_records_are_hidden_without_query_all_files(crm: Crm) -> None:
     hidden, shared = crm.file(account), crm.file(account)
     user = crm.as_user("ViewAllData")
     mine = crm.file(owner=user)
-    crm.org.insert("ContentDocumentLink", {"ContentDocumentId": shared.document_id, "LinkedEntityId": user, "ShareType": "V"})
+    crm.org.insert(
+        "ContentDocumentLink", {"ContentDocumentId": shared.document_id, "LinkedEntityId": user, "ShareType": "V"}
+    )
     for kind, name in (("ContentDocument", "Id"), ("ContentVersion", "ContentDocumentId")):
         seen = {row[name] for row in crm.rows(f"SELECT {name} FROM {kind}")}
         assert seen == {mine.document_id, shared.document_id}
@@ -249,7 +260,9 @@ def test_record_access_is_told_for_one_user(crm: Crm) -> None:
     user = crm.org.user(username="reader@example.com")
     crm.org.share(mine, user)
     where = f"UserId = '{user}' AND RecordId IN ('{mine}','{other}')"
-    rows = crm.rows(f"SELECT RecordId, HasReadAccess, HasEditAccess, MaxAccessLevel FROM UserRecordAccess WHERE {where}")
+    rows = crm.rows(
+        f"SELECT RecordId, HasReadAccess, HasEditAccess, MaxAccessLevel FROM UserRecordAccess WHERE {where}"
+    )
     assert rows == [
         {"RecordId": mine, "HasReadAccess": True, "HasEditAccess": False, "MaxAccessLevel": "Read"},
         {"RecordId": other, "HasReadAccess": False, "HasEditAccess": False, "MaxAccessLevel": "None"},
@@ -267,7 +280,8 @@ def test_the_own_permissions_can_be_asked(crm: Crm) -> None:
     user = crm.as_user("ViewAllData")
     (own,) = crm.rows("SELECT PermissionsViewAllData, PermissionsQueryAllFiles FROM UserPermissionAccess")
     assert own == {"PermissionsViewAllData": True, "PermissionsQueryAllFiles": False}
-    text = f"SELECT Id FROM PermissionSetAssignment WHERE AssigneeId = '{user}' AND PermissionSet.PermissionsViewAllData = true"
+    where = f"AssigneeId = '{user}' AND PermissionSet.PermissionsViewAllData = true"
+    text = f"SELECT Id FROM PermissionSetAssignment WHERE {where}"
     assert len(crm.rows(text)) == 1
 
 
@@ -292,7 +306,11 @@ def test_keyset_pages_over_ties_lose_nothing(crm: Crm) -> None:
         rows = crm.rows(f"{text} ORDER BY ContentDocumentId, VersionNumber LIMIT 4")
         if not rows:
             break
-        whole = rows if len(rows) < 4 else [row for row in rows if row["ContentDocumentId"] != rows[-1]["ContentDocumentId"]]
+        whole = (
+            rows
+            if len(rows) < 4
+            else [row for row in rows if row["ContentDocumentId"] != rows[-1]["ContentDocumentId"]]
+        )
         seen += [row["Id"] for row in whole]
         last = whole[-1]["ContentDocumentId"]
     assert seen == [row["Id"] for row in crm.org.rows("ContentVersion")]

@@ -16,11 +16,13 @@ def _records(count: int, kind: str = "Account", **fields: Any) -> list[dict[str,
     return [{"attributes": {"type": kind}, "Name": f"n{number}", **fields} for number in range(count)]
 
 
-def _collection(crm: Crm, method: str, records: list[dict[str, Any]], path: str = "", *, all_or_none: bool = False) -> Any:
+def _collection(
+    crm: Crm, method: str, records: list[dict[str, Any]], path: str = "", *, all_or_none: bool = False
+) -> Any:
     return crm.request(method, f"/composite/sobjects{path}", json={"allOrNone": all_or_none, "records": records})
 
 
-# -- single records ------------------------------------------------------------------------------------------------------
+# -- single records --------------------------------------------------------------------------------
 
 
 def test_a_record_lives_and_dies(crm: Crm) -> None:
@@ -44,7 +46,11 @@ def test_a_record_lives_and_dies(crm: Crm) -> None:
 def test_missing_required_fields_are_listed(crm: Crm) -> None:
     """The missing fields stand in the message and in `fields`."""
     answer = crm.request("POST", "/sobjects/Contact", json={})
-    error = {"message": "Required fields are missing: [LastName]", "errorCode": "REQUIRED_FIELD_MISSING", "fields": ["LastName"]}
+    error = {
+        "message": "Required fields are missing: [LastName]",
+        "errorCode": "REQUIRED_FIELD_MISSING",
+        "fields": ["LastName"],
+    }
     assert (answer.status_code, answer.json()) == (400, [error])
 
 
@@ -54,7 +60,10 @@ def test_upsert_by_external_id(crm: Crm) -> None:
     first = crm.request("PATCH", path, json={"Name": "A"})
     assert (first.status_code, first.json()["created"]) == (201, True)
     second = crm.request("PATCH", path, json={"Name": "B"})
-    assert (second.status_code, second.json()) == (200, {"id": first.json()["id"], "success": True, "errors": [], "created": False})
+    assert (second.status_code, second.json()) == (
+        200,
+        {"id": first.json()["id"], "success": True, "errors": [], "created": False},
+    )
     assert crm.get(path).json()["Name"] == "B"
     unknown = crm.request("PATCH", "/sobjects/Account/23foo/x", json={"Name": "A"})
     text = "Provided external ID field does not exist or is not accessible: 23foo"
@@ -77,7 +86,9 @@ def test_the_external_id_field_can_be_missing(crm: Crm) -> None:
     crm.options(external_id_field=False)
     names = {field["name"] for field in crm.get("/sobjects/ContentVersion/describe").json()["fields"]}
     assert "Offload_Key__c" not in names
-    answer = crm.request("POST", "/sobjects/ContentVersion", json={"Title": "t", "ContentUrl": URL, "Offload_Key__c": "k"})
+    answer = crm.request(
+        "POST", "/sobjects/ContentVersion", json={"Title": "t", "ContentUrl": URL, "Offload_Key__c": "k"}
+    )
     assert answer.json()[0]["message"] == "No such column 'Offload_Key__c' on sobject of type ContentVersion"
 
 
@@ -107,7 +118,10 @@ def test_a_broken_body_is_a_parser_error(crm: Crm) -> None:
 def test_multipart_upload(crm: Crm) -> None:
     """entity_content and VersionData make a file without base64."""
     meta = json.dumps({"Title": "t", "PathOnClient": "a.bin"})
-    parts = {"entity_content": ("", meta, "application/json"), "VersionData": ("a.bin", b"\x00\xff\r\n--x", "application/octet-stream")}
+    parts = {
+        "entity_content": ("", meta, "application/json"),
+        "VersionData": ("a.bin", b"\x00\xff\r\n--x", "application/octet-stream"),
+    }
     version = crm.request("POST", "/sobjects/ContentVersion", files=parts).json()["id"]
     assert crm.get(f"/sobjects/ContentVersion/{version}/VersionData").content == b"\x00\xff\r\n--x"
     parts["VersionData"] = ("b.bin", b"new", "application/octet-stream")
@@ -116,7 +130,7 @@ def test_multipart_upload(crm: Crm) -> None:
     assert crm.get(f"/sobjects/ContentVersion/{version}/VersionData").content == b"new"
 
 
-# -- collections ---------------------------------------------------------------------------------------------------------
+# -- collections -----------------------------------------------------------------------------------
 
 
 def test_collections_answer_200_with_every_item_in_its_place(crm: Crm) -> None:
@@ -129,7 +143,11 @@ def test_collections_answer_200_with_every_item_in_its_place(crm: Crm) -> None:
     assert second == {
         "success": False,
         "errors": [
-            {"statusCode": "REQUIRED_FIELD_MISSING", "message": "Required fields are missing: [LastName]", "fields": ["LastName"]}
+            {
+                "statusCode": "REQUIRED_FIELD_MISSING",
+                "message": "Required fields are missing: [LastName]",
+                "fields": ["LastName"],
+            }
         ],
     }
     assert len(crm.rows("SELECT Id FROM Account")) == 2
@@ -144,7 +162,9 @@ def test_all_or_none_rolls_back(crm: Crm) -> None:
     assert crm.rows("SELECT Id FROM Account") == []
     account = crm.account()
     bad = {"attributes": {"type": "Account"}, "id": "001Wz0000099999", "Name": "x"}
-    updated = _collection(crm, "PATCH", [{"attributes": {"type": "Account"}, "id": account, "Name": "x"}, bad], all_or_none=True).json()
+    updated = _collection(
+        crm, "PATCH", [{"attributes": {"type": "Account"}, "id": account, "Name": "x"}, bad], all_or_none=True
+    ).json()
     assert updated[0] == {"id": account, "success": False, "errors": [rolled]}
     assert crm.rows("SELECT Name FROM Account") == [{"Name": "Acme"}]
 
@@ -197,16 +217,22 @@ def test_a_collection_upsert_says_what_was_created(crm: Crm) -> None:
     second = _collection(crm, "PATCH", records, "/Account/External_Key__c").json()
     assert [result["created"] for result in first + second] == [True, True, False, False]
     assert [result["id"] for result in first] == [result["id"] for result in second]
-    created = _collection(crm, "PATCH", [{"attributes": {"type": "Account"}, "Id": None, "Name": "x"}], "/Account/Id").json()
+    created = _collection(
+        crm, "PATCH", [{"attributes": {"type": "Account"}, "Id": None, "Name": "x"}], "/Account/Id"
+    ).json()
     assert created[0]["created"] is True
 
 
 def test_a_collection_retrieve_keeps_order_and_gaps(crm: Crm) -> None:
     """Records come in the order of the ids, null for what is not there; GET and POST alike."""
     one, two = crm.file(), crm.file()
-    ids = [two.version_ids[0], "068Wz0000099999AAA", one.version_ids[0]]
-    posted = crm.request("POST", "/composite/sobjects/ContentVersion", json={"ids": ids, "fields": ["Id", "ContentDocumentId"]}).json()
-    got = crm.get("/composite/sobjects/ContentVersion", params={"ids": ",".join(ids), "fields": "Id,ContentDocumentId"}).json()
+    ids = [two.version_ids[0], "068Wz0000099999", one.version_ids[0]]
+    posted = crm.request(
+        "POST", "/composite/sobjects/ContentVersion", json={"ids": ids, "fields": ["Id", "ContentDocumentId"]}
+    ).json()
+    got = crm.get(
+        "/composite/sobjects/ContentVersion", params={"ids": ",".join(ids), "fields": "Id,ContentDocumentId"}
+    ).json()
     assert posted == got
     assert [record and record["ContentDocumentId"] for record in posted] == [two.document_id, None, one.document_id]
 
@@ -215,7 +241,11 @@ def test_bodies_in_a_collection(crm: Crm) -> None:
     """Binary parts belong to the records that name them; Body may also come as base64 in JSON."""
     account = crm.account()
     records = [
-        {"attributes": {"type": "Attachment", "binaryPartName": f"p{number}", "binaryPartNameAlias": "Body"}, "ParentId": account, "Name": "n"}
+        {
+            "attributes": {"type": "Attachment", "binaryPartName": f"p{number}", "binaryPartNameAlias": "Body"},
+            "ParentId": account,
+            "Name": "n",
+        }
         for number in range(2)
     ]
     parts = {"collection": ("", json.dumps({"allOrNone": False, "records": records}), "application/json")}
@@ -228,17 +258,26 @@ def test_bodies_in_a_collection(crm: Crm) -> None:
     assert crm.get(f"/sobjects/Attachment/{results[0]['id']}/Body").content == b"hi"
 
 
-# -- composite -----------------------------------------------------------------------------------------------------------
+# -- composite -------------------------------------------------------------------------------------
 
 
 def _step(reference: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
-    return {"method": method, "url": f"/services/data/v66.0{path}", "referenceId": reference, **({"body": body} if body else {})}
+    return {
+        "method": method,
+        "url": f"/services/data/v66.0{path}",
+        "referenceId": reference,
+        **({"body": body} if body else {}),
+    }
 
 
 def test_a_chain_makes_link_files_with_their_shares(crm: Crm) -> None:
     """Create, retrieve and share in one call, by references into the arrays of collections."""
     account = crm.account()
-    versions = {"records": [{"attributes": {"type": "ContentVersion"}, "Title": f"{n}", "ContentUrl": f"{URL}{n}"} for n in range(2)]}
+    versions = {
+        "records": [
+            {"attributes": {"type": "ContentVersion"}, "Title": f"{n}", "ContentUrl": f"{URL}{n}"} for n in range(2)
+        ]
+    }
     shares = [
         {
             "attributes": {"type": "ContentDocumentLink"},
@@ -267,7 +306,10 @@ def test_a_chain_makes_link_files_with_their_shares(crm: Crm) -> None:
 def test_composite_results_have_headers_and_status(crm: Crm) -> None:
     """A create has its Location; an unknown resource is a 404 of its own; 304 has a null body."""
     account = crm.account()
-    seen = {**_step("seen", "GET", f"/sobjects/Account/{account}"), "httpHeaders": {"If-Modified-Since": "Sun, 01 Mar 2026 13:00:00 GMT"}}
+    seen = {
+        **_step("seen", "GET", f"/sobjects/Account/{account}"),
+        "httpHeaders": {"If-Modified-Since": "Sun, 01 Mar 2026 13:00:00 GMT"},
+    }
     made, lost, unchanged, parent = crm.composite(
         _step("made", "POST", "/sobjects/Account", {"Name": "A"}),
         _step("lost", "GET", "/nope"),
@@ -286,7 +328,9 @@ def test_all_or_none_halts_the_series(crm: Crm) -> None:
     """A failing subrequest rolls the others back, which then say so."""
     text = "The transaction was rolled back since another operation in the same transaction failed."
     good, bad = crm.composite(
-        _step("good", "POST", "/sobjects/Account", {"Name": "A"}), _step("bad", "POST", "/sobjects/Account", {"x": 1}), all_or_none=True
+        _step("good", "POST", "/sobjects/Account", {"Name": "A"}),
+        _step("bad", "POST", "/sobjects/Account", {"x": 1}),
+        all_or_none=True,
     )
     assert good["httpStatusCode"] == bad["httpStatusCode"] == 400
     assert good["body"] == [{"errorCode": "PROCESSING_HALTED", "message": text}]
@@ -373,7 +417,10 @@ def test_describe_names_prefix_and_fields(crm: Crm, kind: str) -> None:
     assert described["keyPrefix"] == listed[kind]["keyPrefix"] != None  # noqa: E711
     ids = [field for field in described["fields"] if field["type"] == "id"]
     assert [field["name"] for field in ids] == ["Id"]
-    assert all({"createable", "updateable", "filterable", "nillable", "relationshipName"} <= set(field) for field in described["fields"])
+    assert all(
+        {"createable", "updateable", "filterable", "nillable", "relationshipName"} <= set(field)
+        for field in described["fields"]
+    )
     assert described["urls"]["rowTemplate"] == f"/services/data/v66.0/sobjects/{kind}/{{ID}}"
 
 

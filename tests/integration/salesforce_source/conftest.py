@@ -86,15 +86,8 @@ class World:
         )
 
     def attachment(self, parent: str, name: str = "scan.pdf", body: bytes = b"scanned", **more: Any) -> str:
-        return self.org.add_attachment(
-            parent=parent,
-            name=name,
-            body=body,
-            content_type="application/pdf",
-            owner=self.owner,
-            created=CREATED,
-            **more,
-        )
+        fixed: dict[str, Any] = {"content_type": "application/pdf", "owner": self.owner, "created": CREATED}
+        return self.org.add_attachment(parent=parent, name=name, body=body, **(fixed | more))
 
     def email(self, status: str = "3", **fields: Any) -> str:
         return self.org.insert("EmailMessage", {"Subject": "s", "Status": status, **fields})

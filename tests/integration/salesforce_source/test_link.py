@@ -15,7 +15,7 @@ from offloader_connectors.salesforce.emulator.options import OrgOptions
 from offloader_connectors.salesforce.emulator.org import FileParent
 from offloader_connectors.salesforce.source import SalesforceSource
 
-from .conftest import CREATED, World, everything, request, url
+from .conftest import CREATED, World, everything, request
 
 
 def files(source: SalesforceSource) -> list[Document]:
@@ -160,7 +160,9 @@ class TestLink:
         assert not world.calls()
 
     def test_inactive_owner(self, world: World, source: SalesforceSource) -> None:
-        """A file of an inactive owner is refused with the reason, its neighbours are linked, and nothing is left behind."""
+        """A file of an inactive owner is refused with the reason, its neighbours are linked, and nothing is left
+        behind.
+        """
         leaver = world.org.user(username="leaver@example.com")
         world.file("a", owner=leaver)
         world.file("b")
@@ -268,7 +270,7 @@ class TestStubs:
         assert row["BodyLength"] < 500
         again = only(source, "Attachment")
         assert again.skip is not None
-        assert again.skip.code == "stub"
+        assert again.skip.code == "own_link"
         assert source.link([replace(wanted, attempted=True)])[0].status is Status.REPLACED
         assert source.inspect([wanted])[0].status is Status.DONE
         assert source.remove([wanted])[0].status is source.unlink([wanted])[0].status is Status.DONE

@@ -1,7 +1,7 @@
-"""`python crashing.py CONFIG PORT METHOD NTH before|after`: `offloader run`, ended by SIGKILL at one step.
+"""`python crashing.py CONFIG PORT METHOD NTH before|after [run|restore]`: the command, ended by SIGKILL at one step.
 
 PORT is source, store or ledger. The kill comes just before or just after the n-th call of METHOD, as a power cut would:
-nothing is cleaned up, nothing is flushed.
+nothing is cleaned up, nothing is flushed. `restore` puts everything back that was moved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from offloader.config import load_config
+from offloader.model import State
+from offloader.moves.restore import entries_in, restore
 from offloader.moves.run import run
+from offloader.moves.site import Site
 from offloader.system import system_context
 from offloader.wiring import open_site
 from offloader.wrappers.faulty import Faulty
@@ -23,7 +26,14 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(config_path: str, port: str, method: str, nth: str, moment: str) -> None:
+def carry_out(command: str, site: Site) -> None:
+    if command == "restore":
+        restore(site, entries_in(site, {State.DONE}))
+    else:
+        run(site)
+
+
+def main(config_path: str, port: str, method: str, nth: str, moment: str, command: str = "run") -> None:
     path = Path(config_path)
     with open_site(load_config(path), system_context(path.parent)) as site:
         hook = {moment: die}
@@ -32,12 +42,13 @@ def main(config_path: str, port: str, method: str, nth: str, moment: str) -> Non
             return Faulty(wrapped).on(method, nth=int(nth), before=hook.get("before"), after=hook.get("after")).port
 
         if port == "source":
-            run(replace(site, sources={name: deadly(source) for name, source in site.sources.items()}))
+            sources = {name: deadly(source) for name, source in site.sources.items()}
+            carry_out(command, replace(site, sources=sources))
         elif port == "store":
-            run(replace(site, stores={name: deadly(store) for name, store in site.stores.items()}))
+            carry_out(command, replace(site, stores={name: deadly(store) for name, store in site.stores.items()}))
         else:
-            run(replace(site, ledger=deadly(site.ledger)))
-    sys.exit("the run ended without reaching the step")
+            carry_out(command, replace(site, ledger=deadly(site.ledger)))
+    sys.exit("the command ended without reaching the step")
 
 
 if __name__ == "__main__":

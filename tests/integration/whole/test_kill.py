@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import pytest
 
-from offloader.cli.demo_proof import Witness
-from tests.integration.whole.conftest import Plant
+from tests.integration.whole.plant import Plant, everything_is_readable
 
 STEPS = [
     ("source", "read", 9, "before"),
@@ -37,7 +35,7 @@ def test_a_killed_run_converges(plant_of: Callable[..., Plant], step: tuple[str,
 
     assert plant.crash(*step) == -9
 
-    _everything_is_readable(plant, before)
+    everything_is_readable(plant, before)
     verified = plant.offloader("status", expect=(0, 2))["versions"].get("verified", 0) if _ledger(plant) else 0
     plant.sandbox.reset_requests()
     report = plant.offloader("run")
@@ -52,16 +50,3 @@ def test_a_killed_run_converges(plant_of: Callable[..., Plant], step: tuple[str,
 
 def _ledger(plant: Plant) -> bool:
     return (plant.directory / "ledger.sqlite").exists()
-
-
-def _everything_is_readable(plant: Plant, before: Witness) -> None:
-    """Law 1 at the moment of the kill: what the CRM no longer holds lies verified in a store."""
-    now = plant.witness()
-    stored = {
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (plant.directory / "stores").rglob("documents/**/*")
-        if path.is_file()
-    }
-    for key, held in before.documents.items():
-        in_crm = set(now.documents[key].sha256) if key in now.documents else set()
-        assert set(held.sha256) <= in_crm | stored, f"{key} lost a version"

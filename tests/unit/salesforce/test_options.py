@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from offloader_connectors.salesforce.options import SalesforceOptions
+from offloader_connectors.salesforce.options import Budget, SalesforceOptions, Timeouts
 from offloader_connectors.salesforce.plugin import SOURCE
 from offloader_connectors.salesforce.signals import merged
 
@@ -43,6 +43,7 @@ def test_defaults() -> None:
         {"external_id_field": "Key"},
         {"external_id_field": "A__c, Id"},
         {"page_size": 5000},
+        {"page_size": 0},
         {"unknown": 1},
         {"budget": {"leave": 1}},
     ],
@@ -55,10 +56,7 @@ def test_refused(change: dict[str, Any]) -> None:
 
 def test_every_option_is_documented() -> None:
     """Each option, nested ones too, has a help sentence."""
-    models = [
-        SOURCE.options,
-        *(f.annotation for f in SOURCE.options.model_fields.values() if hasattr(f.annotation, "model_fields")),
-    ]
+    models: list[type[BaseModel]] = [SOURCE.options, Budget, Timeouts]
     for model in models:
         for name, field in model.model_fields.items():
             assert field.description, name

@@ -43,6 +43,7 @@ from offloader_connectors.salesforce.emulator.soap import soap
 MAX_HEAD = 16_384
 INITIAL = "initial"
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})/?")
+_UNEXPECTED = "An unexpected error occurred. Please include this ErrorId if you contact support: 1-1"
 _HTML = "text/html;charset=UTF-8"
 _PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
@@ -66,7 +67,7 @@ class Salesforce:
     def now(self) -> datetime:
         return self.org.now().astimezone(UTC)
 
-    # -- calls ---------------------------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------
 
     def operation(self, request: Request) -> str:
         path = request.path.rstrip("/")
@@ -171,7 +172,7 @@ class Salesforce:
             405: ("METHOD_NOT_ALLOWED", "HTTP Method not allowed."),
             500: (
                 "UNKNOWN_EXCEPTION",
-                "An unexpected error occurred. Please include this ErrorId if you contact support: 0-0",
+                _UNEXPECTED,
             ),
         }
         if status in errors:
@@ -182,7 +183,7 @@ class Salesforce:
         titles = {503: "Service Unavailable", 502: "Bad Gateway", 504: "Gateway Timeout"}
         return Answer(status, body=_PAGE.format(f"{status} {titles.get(status, 'Error')}").encode(), content_type=_HTML)
 
-    # -- what the harness asks ------------------------------------------------------------------------------------------
+    # -- what the harness asks ---------------------------------------------------------------------
 
     def edit(self, change: Mapping[str, Any], subjects: Sequence[str]) -> None:
         apply_edit(self, change, subjects)
@@ -212,7 +213,8 @@ class Salesforce:
         if act is None:
             return None
         with self.org.store.lock:
-            return Answer(data=act(request.json() or {}) or {"ok": True})
+            told = act(request.json() or {})
+        return Answer(data={"ok": True} if told is None else told)
 
     def _admin_calls(self) -> Mapping[tuple[str, str], Callable[[dict[str, Any]], Any]]:
         return {

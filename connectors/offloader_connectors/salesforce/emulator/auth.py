@@ -75,7 +75,7 @@ class Auth:
             token: (user, self._org.now()) for token, user in self._org.store.meta.get("sessions", {}).items()
         }
 
-    # -- sessions ----------------------------------------------------------------------------------------------------
+    # -- sessions ----------------------------------------------------------------------------------
 
     def open_session(self, user_id: str) -> str:
         token = f"{self._org.organization_id[:15]}!AQ{secrets.token_urlsafe(60).replace('-', '.')}"
@@ -96,11 +96,15 @@ class Auth:
         self._sessions[token.strip()] = (known[0], now)
         return known[0]
 
+    def close_session(self, headers: Mapping[str, str]) -> None:
+        self._sessions.pop(headers["authorization"].partition(" ")[2].strip(), None)
+        self._save()
+
     def expire_all(self) -> None:
         self._sessions.clear()
         self._save()
 
-    # -- token endpoint ----------------------------------------------------------------------------------------------
+    # -- token endpoint ----------------------------------------------------------------------------
 
     def token(self, request: Request) -> Answer:
         form, host = request.form(), request.headers.get("host", "")
@@ -205,7 +209,7 @@ class Auth:
         self._save()
         return Answer(200)
 
-    # -- who am I ----------------------------------------------------------------------------------------------------
+    # -- who am I ----------------------------------------------------------------------------------
 
     def userinfo(self, request: Request) -> Answer:
         try:

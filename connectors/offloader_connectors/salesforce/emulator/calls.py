@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from offloader_connectors.emulation.blobs import Blob
 from offloader_connectors.emulation.faults import Rule
@@ -132,7 +133,7 @@ class Routes:
                 continue
             resource = methods.get("GET" if method == "HEAD" else method)
             if resource is not None:
-                return resource, match.groups()
+                return resource, tuple(map(unquote, match.groups()))
             allowed |= set(methods)
         if not allowed:
             raise not_found()

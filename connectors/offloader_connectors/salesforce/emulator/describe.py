@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from offloader_connectors.salesforce.emulator.org import Org
 
 _SOAP = {
-    "id": "tns:ID", "reference": "tns:ID", "boolean": "xsd:boolean", "int": "xsd:int", "long": "xsd:long", "double": "xsd:double",
-    "currency": "xsd:double", "percent": "xsd:double", "date": "xsd:date", "datetime": "xsd:dateTime", "base64": "xsd:base64Binary",
-}  # fmt: skip
+    **dict.fromkeys(("id", "reference"), "tns:ID"),
+    **dict.fromkeys(("double", "currency", "percent"), "xsd:double"),
+    **{name: f"xsd:{name}" for name in ("boolean", "int", "long", "date")},
+    "datetime": "xsd:dateTime",
+    "base64": "xsd:base64Binary",
+}
 _LAYOUTLESS = {
     "ContentVersion",
     "ContentDocumentLink",

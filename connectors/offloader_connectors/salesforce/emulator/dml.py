@@ -49,7 +49,7 @@ class Writer:
         self._access = access
         self._limits = limits
 
-    # -- the four operations -------------------------------------------------------------------------------------------
+    # -- the four operations -----------------------------------------------------------------------
 
     def insert(self, sobject: SObject, raw: Mapping[str, Any], actor: Actor, bodies: Bodies | None = None) -> str:
         """Returns the new id. Raises SalesforceError."""
@@ -150,7 +150,7 @@ class Writer:
             raise SalesforceError("NOT_FOUND", text)
         return field
 
-    # -- values --------------------------------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------
 
     def _values(self, sobject: SObject, raw: Mapping[str, Any], actor: Actor, bodies: Bodies, *, create: bool) -> Row:
         values: Row = {}
@@ -205,10 +205,12 @@ class Writer:
                 raise integrity(f"Owner ID: id value of incorrect type: {value}", ["OwnerId"])
             raise bad_id(field.label, value, field.name)
         target = self._org.store.get(value)
+        if target is None and kind_of(value) == "ContentBody":
+            return
         if target is None:
             raise bad_reference([field.name])
         if target.get("IsDeleted"):
-            raise SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [])
+            raise SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [], 400)
 
     def _by_external_id(self, relation: Field, value: Mapping[str, Any]) -> str:
         keys = {name: key for name, key in value.items() if name != "attributes"}
@@ -235,7 +237,7 @@ class Writer:
         if missing:
             raise _missing(missing)
 
-    # -- rules of objects --------------------------------------------------------------------------------------------
+    # -- rules of objects --------------------------------------------------------------------------
 
     def _check_insert(self, kind: str, values: Row, actor: Actor) -> None:
         if kind == "ContentVersion":

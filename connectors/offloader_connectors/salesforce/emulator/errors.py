@@ -34,18 +34,13 @@ def not_found() -> SalesforceError:
     return SalesforceError("NOT_FOUND", "The requested resource does not exist", status=404)
 
 
-def missing_record() -> SalesforceError:
-    return SalesforceError(
-        "NOT_FOUND", "Provided external ID field does not exist or is not accessible: Id", status=404
-    )
-
-
 def deleted() -> SalesforceError:
     return SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [])
 
 
 def bad_reference(fields: Sequence[str] = ()) -> SalesforceError:
-    return SalesforceError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", fields)
+    status = 400 if fields else 404
+    return SalesforceError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", fields, status)
 
 
 def read_only() -> SalesforceError:

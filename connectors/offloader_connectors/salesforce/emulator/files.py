@@ -9,18 +9,42 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from offloader_connectors.emulation.blobs import Blob
-from offloader_connectors.salesforce.emulator.errors import SalesforceError, bad_id, integrity
+from offloader_connectors.salesforce.emulator.errors import SalesforceError, integrity
 from offloader_connectors.salesforce.emulator.store import Row, kind_of
 
 if TYPE_CHECKING:
     from offloader_connectors.salesforce.emulator.org import Org
 
-_TYPES = {
-    "pdf": "PDF", "doc": "WORD", "docx": "WORD_X", "xls": "EXCEL", "xlsx": "EXCEL_X", "ppt": "POWER_POINT", "pptx": "POWER_POINT_X",
-    "txt": "TEXT", "csv": "CSV", "png": "PNG", "jpg": "JPG", "jpeg": "JPG", "gif": "GIF", "bmp": "BMP", "zip": "ZIP", "xml": "XML",
-    "html": "HTML", "htm": "HTML", "rtf": "RTF", "mp3": "MP3", "mp4": "MP4", "mov": "MOV", "json": "JSON", "svg": "SVG", "eps": "EPS",
-    "psd": "PSD", "ai": "AI", "exe": "EXE", "js": "JS", "snote": "SNOTE",
-}  # fmt: skip
+_SAME = (
+    "pdf",
+    "csv",
+    "png",
+    "jpg",
+    "gif",
+    "bmp",
+    "zip",
+    "xml",
+    "html",
+    "rtf",
+    "mp3",
+    "mp4",
+    "mov",
+    "json",
+    "svg",
+    "exe",
+)
+_TYPES = {name: name.upper() for name in _SAME} | {
+    "doc": "WORD",
+    "docx": "WORD_X",
+    "xls": "EXCEL",
+    "xlsx": "EXCEL_X",
+    "ppt": "POWER_POINT",
+    "pptx": "POWER_POINT_X",
+    "txt": "TEXT",
+    "jpeg": "JPG",
+    "htm": "HTML",
+    "snote": "SNOTE",
+}
 MAX_VERSION = 2 * 1024**3
 
 
@@ -261,9 +285,3 @@ def note_email(org: Org, entity_id: str) -> None:
 
 def blob_value(blob: Blob) -> dict[str, Any]:
     return {"ref": blob.ref, "size": blob.size, "md5": blob.md5}
-
-
-def check_entity(label: str, value: str, field: str, allowed: tuple[str, ...]) -> None:
-    """Raises SalesforceError for an id of an object that the field does not take."""
-    if kind_of(value) not in allowed:
-        raise bad_id(label, value, field)

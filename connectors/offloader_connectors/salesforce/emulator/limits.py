@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 _MB = 1024 * 1024
 _RECORD_KB = 2
 #: objects whose rows are no data storage
-_FREE = {"ContentVersion", "ContentDocument", "ContentDocumentLink", "Attachment", "Document", "User", "Profile", "PermissionSet",
-         "PermissionSetAssignment", "Organization", "RecordType", "Group", "Folder", "ContentAsset", "ContentWorkspace"}  # fmt: skip
+_FREE = {
+    *(
+        "ContentVersion",
+        "ContentDocument",
+        "ContentDocumentLink",
+        "ContentAsset",
+        "ContentWorkspace",
+        "Attachment",
+        "Document",
+    ),
+    *("User", "Profile", "PermissionSet", "PermissionSetAssignment", "Organization", "RecordType", "Group", "Folder"),
+}
 _SAVE_EVERY = 25
 APP_NAME = "offloader"
 

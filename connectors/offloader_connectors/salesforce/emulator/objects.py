@@ -22,6 +22,10 @@ PERMISSIONS = (
 )
 _PERMISSION_FIELDS = "\n".join(f"Permissions{name} boolean +cu" for name in PERMISSIONS)
 
+#: what files and attachments hang on, and where else files can be shared
+_RECORDS = "Account,Contact,Case,Opportunity,Lead,EmailMessage,Campaign,Task,Shipment_Confirmation__c"
+_PLACES = "User,Group,CollaborationGroup,ContentWorkspace,Organization"
+
 EXTERNAL_ID = "Offload_Key__c"
 
 OBJECTS = parse_objects(f"""
@@ -255,7 +259,7 @@ IsExternallyVisible boolean +cu
 Offload_Note__c string(255) +cu
 @system
 # Attachment 00P undelete
-ParentId reference +crd > Account,Contact,Case,Opportunity,Lead,EmailMessage,Campaign,Task,Shipment_Confirmation__c as Parent
+ParentId reference +crd > {_RECORDS} as Parent
 Name string(255) +curn
 IsPrivate boolean +cu
 ContentType string(120) +cu
@@ -313,7 +317,7 @@ Checksum string(50)
 PublishStatus picklist(P/R/U) =R
 IsMajorVersion boolean +c
 IsAssetEnabled boolean +c
-FirstPublishLocationId reference +c > Account,Contact,Case,Opportunity,Lead,EmailMessage,User,ContentWorkspace,CollaborationGroup,Campaign,Task,Shipment_Confirmation__c,Organization as FirstPublishLocation
+FirstPublishLocationId reference +c > {_RECORDS},{_PLACES} as FirstPublishLocation
 ContentModifiedDate datetime +c
 ContentModifiedById reference > User as ContentModifiedBy
 VersionDataUrl string(255)
@@ -354,7 +358,7 @@ LastViewedDate datetime
 OwnerId reference +u > User as Owner
 @system
 # ContentDocumentLink 06A noreplicate
-LinkedEntityId reference +crd > Account,Contact,Case,Opportunity,Lead,EmailMessage,User,Group,ContentWorkspace,CollaborationGroup,Organization,Campaign,Task,Shipment_Confirmation__c as LinkedEntity
+LinkedEntityId reference +crd > {_RECORDS},{_PLACES} as LinkedEntity
 ContentDocumentId reference +crd > ContentDocument as ContentDocument
 IsDeleted boolean
 SystemModstamp datetime

@@ -63,8 +63,6 @@ class OrgOptions:
     locators_per_user: int = 10
     #: seconds between a record's time stamps and the moment when others can see it
     late_commit: float = 0.0
-    #: days that deleted records stay in the bin
-    bin_days: int = 15
     #: object -> Private, Read or ReadWrite; others are Read
     sharing: Mapping[str, str] = field(
         default_factory=lambda: dict.fromkeys(("Account", "Case", "Opportunity", "Lead"), "Private")

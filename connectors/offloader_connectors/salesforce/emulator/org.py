@@ -110,7 +110,7 @@ class Org:
             return stamp(self.now() - timedelta(seconds=self.options.late_commit))
         return stamp(self.now())
 
-    # -- rows, in system mode ------------------------------------------------------------------------------------
+    # -- rows, in system mode ----------------------------------------------------------------------
 
     def insert(self, type: str, fields: Mapping[str, Any]) -> str:
         """Insert one record, any field allowed, and return its 18-character id. Bodies are bytes, paths or Synthetic.
@@ -292,7 +292,7 @@ class Org:
             for key in self.store.keys_where(child_kind, field, record_id):
                 self._undelete(key, deletion)
 
-    # -- seeding ---------------------------------------------------------------------------------------------------
+    # -- seeding -----------------------------------------------------------------------------------
 
     def add_file(
         self,
@@ -360,7 +360,7 @@ class Org:
         dates = {"CreatedDate": created, "LastModifiedDate": created, "SystemModstamp": created}
         return self.insert("Attachment", fields | people | dates)
 
-    # -- users and sharing -------------------------------------------------------------------------------------------
+    # -- users and sharing -------------------------------------------------------------------------
 
     def user(
         self,
@@ -372,6 +372,8 @@ class Org:
         external: bool = False,
     ) -> str:
         """Make (or change) the user of this name, with exactly these permissions; returns its id.
+
+        API Enabled is given too, unless "-ApiEnabled" is named.
 
         Raises ValueError for an unknown permission.
         """
@@ -414,7 +416,7 @@ class Org:
         return profile_id
 
     def share(self, record_id: str, user_id: str, level: str = "Read") -> None:
-        """Share a record with a user: `Read` or `Edit`; `None` takes it back."""
+        """Share a record with a user at level `Read`, `Edit` or `All`; the level `"None"` takes it back."""
         shares = dict(self.store.meta.get("shares", {}))
         record, user = normal(record_id) or "", normal(user_id) or ""
         shares[record] = {**shares.get(record, {}), user: level}

@@ -90,8 +90,8 @@ class _Run:
         found = self.org.objects_lower.get(query.name.lower())
         if found is None or not found.queryable:
             message = (
-                f"sObject type '{query.name}' is not supported. If you are attempting to use a custom object, be sure to "
-                "append the '__c' after the entity name. Please reference your WSDL or the describe call for the "
+                f"sObject type '{query.name}' is not supported. If you are attempting to use a custom object, be sure "
+                "to append the '__c' after the entity name. Please reference your WSDL or the describe call for the "
                 "appropriate names."
             )
             raise located(self.text, query.at, "INVALID_TYPE", message)
@@ -136,7 +136,7 @@ class _Run:
             return self.org.store.keys_where(kind, field, value)
         return [key for key, row in self.org.store.tables[kind].items() if row.get(field) == value]
 
-    # -- rows --------------------------------------------------------------------------------------------------------
+    # -- rows --------------------------------------------------------------------------------------
 
     def rows(self, query: Query, resolver: Resolver, keys: Sequence[str] | None = None) -> list[Row]:
         """The rows of a query in order, after LIMIT and OFFSET."""
@@ -267,10 +267,10 @@ class _Run:
         read = resolver.getter(resolver.target(what))
         return {read(row) for row in self.rows(query, resolver)}
 
-    # -- what the user may see -----------------------------------------------------------------------------------------
+    # -- what the user may see ---------------------------------------------------------------------
 
     def _check_link_filter(self, query: Query) -> None:
-        """ContentDocumentLink wants a filter by ids, and allows few others ("ContentDocumentLink", Object Reference)."""
+        """Links want a filter by ids, and allow few others ("ContentDocumentLink", Object Reference)."""
         filtered = set()
         for part in conjuncts(query.where):
             if isinstance(part, Compare | Within) and part.operator in {"=", "IN"} and isinstance(part.left, Path):
@@ -286,14 +286,8 @@ class _Run:
 
     def _visibility(self, kind: str, query: Query) -> Callable[[Row], bool]:
         actor, access = self.actor, self.access
-        archived = self._archived_filter(kind)
         if kind in {"ContentVersion", "ContentDocument"}:
-            if actor.may("QueryAllFiles"):
-                return archived
-            name = "ContentDocumentId" if kind == "ContentVersion" else "Id"
-            if self._names_ids(query, {"id", "contentdocumentid"}):
-                return lambda row: archived(row) and access.can_read(actor, row)
-            return lambda row: archived(row) and access.listed(actor, row[name])
+            return self._file_visibility(kind, query)
         if kind == "ContentDocumentLink":
             return lambda row: access.link_visible(actor, row)
         if kind == "Attachment":
@@ -301,6 +295,16 @@ class _Run:
         if actor.may("ViewAllData") or kind in _OPEN:
             return lambda _: True
         return lambda row: access.can_read(actor, row)
+
+    def _file_visibility(self, kind: str, query: Query) -> Callable[[Row], bool]:
+        actor, access = self.actor, self.access
+        shown = self._archived_filter(kind)
+        if actor.may("QueryAllFiles"):
+            return shown
+        if self._names_ids(query, {"id", "contentdocumentid"}):
+            return lambda row: shown(row) and access.can_read(actor, row)
+        name = "ContentDocumentId" if kind == "ContentVersion" else "Id"
+        return lambda row: shown(row) and access.listed(actor, row[name])
 
     def _archived_filter(self, kind: str) -> Callable[[Row], bool]:
         if kind == "ContentDocument" and not self.deleted:
@@ -314,8 +318,19 @@ class _Run:
         )
 
 
-_OPEN = {"User", "UserRole", "Profile", "PermissionSet", "PermissionSetAssignment", "Organization", "RecordType", "Group", "GroupMember",
-         "CollaborationGroup", "ContentWorkspace", "UserPermissionAccess", "ContentAsset", "Network", "Folder"}  # fmt: skip
+_OPEN = {
+    *(
+        "User",
+        "UserRole",
+        "Profile",
+        "PermissionSet",
+        "PermissionSetAssignment",
+        "UserPermissionAccess",
+        "Group",
+        "GroupMember",
+    ),
+    *("CollaborationGroup", "ContentWorkspace", "ContentAsset", "Organization", "RecordType", "Network", "Folder"),
+}
 
 
 def _sort(rows: list[Row], read: Callable[[Row], Any], key: Key) -> None:

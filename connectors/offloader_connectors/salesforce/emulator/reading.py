@@ -12,6 +12,7 @@ from offloader_connectors.salesforce.emulator.errors import SalesforceError
 from offloader_connectors.salesforce.emulator.ids import new_id
 from offloader_connectors.salesforce.emulator.query import Result
 from offloader_connectors.salesforce.emulator.render import whole_record
+from offloader_connectors.salesforce.emulator.store import kind_of
 
 _LARGEST, _SMALLEST = 2000, 200
 
@@ -101,11 +102,8 @@ def query_more(call: Call) -> Answer:
 
 
 def resources(call: Call) -> Answer:
-    names = ("tooling", "metadata", "folders", "eclair", "prechatForms", "contact-tracing", "jsonxform", "chatter",
-             "payments", "appMenu", "quickActions", "queryAll", "commerce", "limits", "recent", "query", "jobs", "composite",
-             "sobjects", "search", "theme", "tabs")  # fmt: skip
-    base = call.base
-    paths = {name: f"{base}/{name}" for name in names}
+    names = ("composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects")
+    paths = {name: f"{call.base}/{name}" for name in names}
     identity = f"https://{call.host}/id/{call.app.org.organization_id}/{call.actor.user_id}"
     return Answer(data={**paths, "identity": identity})
 
@@ -118,6 +116,26 @@ def versions() -> Answer:
         label = f"{seasons[season]} '{17 + year + (season > 0)}"
         listed.append({"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"})
     return Answer(data=listed)
+
+
+def recent(call: Call) -> Answer:
+    """The user's last changed records of the objects that have a list of recent ones."""
+    rows = [
+        row
+        for kind in ("Account", "Contact", "Case", "Opportunity", "Lead")
+        for row in call.app.org.store.tables[kind].values()
+        if row["LastModifiedById"] == call.actor.user_id and not row.get("IsDeleted")
+    ]
+    rows.sort(key=lambda row: str(row["LastModifiedDate"]), reverse=True)
+    asked = call.request.query.get("limit", "")
+    most = int(asked) if asked.isdigit() else 200
+    listed = [(call.sobject(kind_of(row["Id"]) or ""), row) for row in rows[:most]]
+    return Answer(
+        data=[
+            whole_record(sobject, row, call.base, ["Id", "Name"] if "Name" in sobject.fields else ["Id"])
+            for sobject, row in listed
+        ]
+    )
 
 
 def limits(call: Call) -> Answer:
@@ -142,9 +160,8 @@ def record_count(call: Call) -> Answer:
 
 def describe_global(call: Call) -> Answer:
     listed = [summary(sobject, call.base) for sobject in call.app.org.objects.values()]
-    return Answer(
-        data={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": sorted(listed, key=lambda item: item["name"])}
-    )
+    listed.sort(key=lambda item: item["name"])
+    return Answer(data={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
 
 
 def describe(call: Call) -> Answer:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from offloader_connectors.salesforce.emulator.sharing import Access, Actor
 
 #: what can be asked of a parent that may be of several objects ("Name" in the Object Reference)
-_NAME_FIELDS = ("Id", "Name", "Type", "FirstName", "LastName", "Email", "Username", "Alias", "IsActive", "Phone", "Title",
-                "ProfileId", "UserRoleId", "RecordTypeId")  # fmt: skip
+_NAME_FIELDS = (
+    *("Id", "Name", "Type", "FirstName", "LastName", "Email", "Username", "Alias", "IsActive", "Phone", "Title"),
+    *("ProfileId", "UserRoleId", "RecordTypeId"),
+)
 NAME = SObject(
     name="Name",
     prefix=None,
@@ -88,16 +90,15 @@ class Resolver:
         return Target(tuple(steps), field, (*shown, field.name))
 
     def _no_column(self, path: Path, name: str, sobject: SObject) -> Exception:
-        tail = _APPEND.format(
-            kind=f"No such column '{name}' on entity", name=sobject.name, what="field", suffix="c", after="custom field"
-        )
+        start = f"No such column '{name}' on entity"
+        tail = _APPEND.format(kind=start, name=sobject.name, what="field", suffix="c", after="custom field")
         return located(self._text, path.at, "INVALID_FIELD", tail)
 
     def _no_relation(self, path: Path, name: str, sobject: SObject) -> Exception:
-        start = f"Didn't understand relationship '{name}' in field path. If you are attempting to use a custom relationship, "
-        text = start + (
-            "be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe "
-            "call for the appropriate names."
+        text = (
+            f"Didn't understand relationship '{name}' in field path. If you are attempting to use a custom "
+            "relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL "
+            "or the describe call for the appropriate names."
         )
         return located(self._text, path.at, "INVALID_FIELD", text)
 

@@ -13,6 +13,7 @@ ROUTES = Routes(
         Resource("GET", "queryAll", "query_all", reading.query_all),
         Resource("GET", "query/{}", "query_more", reading.query_more),
         Resource("GET", "queryAll/{}", "query_more", reading.query_more),
+        Resource("GET", "recent", "recent", reading.recent),
         Resource("GET", "limits", "limits", reading.limits),
         Resource("GET", "limits/recordCount", "record_count", reading.record_count),
         Resource("GET", "sobjects", "describe_global", reading.describe_global),

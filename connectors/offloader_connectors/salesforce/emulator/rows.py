@@ -196,7 +196,7 @@ def related(call: Call) -> Answer:
     return Answer(data=whole_record(target, visible(call, target, parent["Id"]), call.base, _names(call, target)))
 
 
-# -- replication -------------------------------------------------------------------------------------------------------
+# -- replication -----------------------------------------------------------------------------------
 
 
 def _span(call: Call, days: int) -> tuple[SObject, str, str]:

@@ -101,7 +101,7 @@ class Access:
             return actor.may("ModifyAllData") and self._org.options.modify_all_deletes_files
         return self.level(actor, row) == "All" or (row.get("OwnerId") is None and self.can_edit(actor, row))
 
-    # -- files -------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------
 
     def _file_level(self, actor: Actor, row: Row) -> str:
         document = row if kind_of(row["Id"]) == "ContentDocument" else self._org.store.get(row["ContentDocumentId"])

@@ -1,4 +1,4 @@
-"""The login call of the SOAP partner API, for clients that log in by user name and password."""
+"""The few calls of the SOAP partner API that REST has no twin for: login by password, logout, undelete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from xml.sax.saxutils import escape
 
 from offloader_connectors.emulation.wire import Answer, Request
 from offloader_connectors.salesforce.emulator.auth import OAuthError, instance_url
+from offloader_connectors.salesforce.emulator.errors import SalesforceError, read_only
 
 if TYPE_CHECKING:
     from offloader_connectors.salesforce.emulator.app import Salesforce
+    from offloader_connectors.salesforce.emulator.sharing import Actor
 
 _ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
@@ -34,16 +36,46 @@ def _failed(code: str, text: str) -> Answer:
 
 
 def soap(app: Salesforce, request: Request) -> Answer:
-    """`login`; every other operation is refused."""
-    if b"<!DOCTYPE" in request.body or b"<!ENTITY" in request.body:
-        return _failed("INVALID_SOAP_HEADER", "a document type is not allowed")
+    """`login`, `logout` and `undelete`; every other operation is refused."""
     try:
+        if b"<!DOCTYPE" in request.body or b"<!ENTITY" in request.body:
+            raise ET.ParseError("a document type is not allowed")
         root = ET.fromstring(request.body)  # noqa: S314 - entities are refused above
     except ET.ParseError as error:
         return _failed("INVALID_SOAP_HEADER", str(error))
-    login = next((item for item in root.iter() if item.tag.rpartition("}")[2] == "login"), None)
-    if login is None:
-        return _failed("INVALID_OPERATION", "this org's SOAP API knows only login")
+    by_name = {item.tag.rpartition("}")[2]: item for item in root.iter()}
+    if "login" in by_name:
+        return _login(app, request, by_name["login"])
+    session = by_name.get("sessionId")
+    headers = {"authorization": f"Bearer {session.text if session is not None else ''}"}
+    try:
+        actor = app.access.actor(app.auth.user_of(headers))
+    except SalesforceError as error:
+        return _failed(error.code, error.message)
+    if "logout" in by_name:
+        app.auth.close_session(headers)
+        return _answer(200, "<logoutResponse/>")
+    if "undelete" in by_name:
+        ids = [item.text or "" for item in by_name["undelete"]]
+        return _answer(
+            200, f"<undeleteResponse>{''.join(_undelete(app, actor, key) for key in ids)}</undeleteResponse>"
+        )
+    return _failed("INVALID_OPERATION", "this org's SOAP API knows only login, logout and undelete")
+
+
+def _undelete(app: Salesforce, actor: Actor, key: str) -> str:
+    try:
+        row = app.org.get(key)
+        if row is not None and not app.access.can_delete(actor, dict(row)):
+            raise read_only()
+        app.org.undelete(key)
+    except SalesforceError as error:
+        errors = f"<errors><message>{escape(error.message)}</message><statusCode>{error.code}</statusCode></errors>"
+        return f"<result>{errors}<success>false</success></result>"
+    return f"<result><id>{key}</id><success>true</success></result>"
+
+
+def _login(app: Salesforce, request: Request, login: ET.Element) -> Answer:
     texts = {item.tag.rpartition("}")[2]: item.text or "" for item in login}
     try:
         user_id = app.auth.user_by_password(texts.get("username", ""), texts.get("password", ""))

@@ -1,0 +1,32 @@
+"""CPU per document against the bare loop: user and system time of both processes, from start to end."""
+
+from __future__ import annotations
+
+from harness import arguments, bare_loop, configure, detail, offload, sandbox, say, warm_up, workshop
+
+THREADS = 16
+
+
+def main() -> None:
+    options = arguments(__doc__, documents=4000, quick=500)
+    warm_up()
+    with workshop() as directory, sandbox(directory, documents=options.documents) as crm:
+        configure(crm, "pace", concurrency=THREADS)
+        before = crm.bodies()
+        crm.admin("POST", "snapshot", {"name": "start"})
+        ours = offload(crm)
+        after = crm.bodies()
+        moved = [path for path, size in before.items() if after.get(path) != size]
+        crm.admin("POST", "restore", {"name": "start"})
+        loop = bare_loop(crm, moved, threads=THREADS)
+    sizes = sorted(before[path] for path in moved)
+    say("CPU per version, ours / loop", ours.cpu / loop.cpu, 1.6)
+    detail(versions=len(moved), median_bytes=sizes[len(sizes) // 2], bytes=sum(sizes))
+    detail(ours_ms_per_version=ours.cpu * 1000 / len(moved), loop_ms_per_version=loop.cpu * 1000 / len(moved))
+    detail(ours_system_ms=ours.system * 1000 / len(moved), loop_system_ms=loop.system * 1000 / len(moved))
+    detail(loop_ms_without_start=float(loop.answer["cpu"]) * 1000 / len(moved))
+    detail(ours_seconds=ours.seconds, loop_seconds=loop.seconds)
+
+
+if __name__ == "__main__":
+    main()

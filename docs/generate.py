@@ -1,0 +1,318 @@
+"""Writes the pages under docs/reference and the examples shown in other pages: `python docs/generate.py`.
+
+Everything comes from the program itself: help texts, options models, rule tables. With `--check` nothing is written,
+and the exit code is 1 if a page is not current.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import typer
+import typer.main
+from pydantic.fields import FieldInfo
+
+from offloader.cli.main import app
+from offloader.config import GatewayOptions, LedgerOptions, LimitOptions, PaceOptions
+from offloader.model import Assurance, Document, DocumentRef, LocationProof, Parent, Version
+from offloader.plugins import Options, PolicyPlugin, SourcePlugin, StorePlugin, available, load
+from offloader.ports import Target
+from offloader.secrets import SecretRef
+from offloader_policies import tables
+from offloader_policies.explain import lines
+from offloader_policies.options import ResidencyOptions
+from offloader_policies.plugin import open_policy
+
+DOCS = Path(__file__).resolve().parent
+WIDTH = 100
+NOTICE = "<!-- Written by docs/generate.py; edits are lost. -->\n"
+SECTIONS: tuple[tuple[str, type[SourcePlugin | StorePlugin | PolicyPlugin], str], ...] = (
+    ("sources", SourcePlugin, "source"),
+    ("stores", StorePlugin, "store"),
+    ("policies", PolicyPlugin, "policy"),
+)
+CORE: tuple[tuple[str, type[Options]], ...] = (
+    ("ledger", LedgerOptions),
+    ("gateway", GatewayOptions),
+    ("pace", PaceOptions),
+    ("limits", LimitOptions),
+)
+#: a marker comment and the fenced block after it, which is filled from the file that the marker names
+EXAMPLE = re.compile(r"<!-- example: ([^>]+) -->\n```(\w+)\n.*?```\n", re.DOTALL)
+BOUNDS = (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than"))
+WORDS: Mapping[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+    date: "date",
+    SecretRef: "secret reference",
+}
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, groups before their members."""
+
+    def below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+        yield name, command
+        for part, inner in getattr(command, "commands", {}).items():
+            yield from below(f"{name} {part}", inner)
+
+    return below("offloader", typer.main.get_command(app))
+
+
+def help_of(name: str, command: Any) -> str:
+    """A command's `--help`, of fixed width."""
+    context = command.context_class(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+def cli_page() -> str:
+    parts = [
+        "# Command line\n\n",
+        NOTICE,
+        (
+            "\nWhat `--help` says of every command. `-c FILE` comes before the command. How they work together: "
+            "[running it](../run.md).\n"
+        ),
+    ]
+    for name, command in commands():
+        level = "##" if name.count(" ") < 2 else "###"
+        parts.append(f"\n{level} {name}\n\n```text\n{help_of(name, command)}\n```\n")
+    return "".join(parts)
+
+
+def configuration_page() -> str:
+    parts = [
+        "# Configuration\n\n",
+        NOTICE,
+        (
+            "\nEvery key of `offloader.yaml`. Unknown keys are errors. A *secret reference* is `env:NAME` or "
+            "`file:PATH`; a secret itself is refused. Relative paths are relative to the folder of the file. By "
+            "example: [configuring it](../configure.md).\n"
+        ),
+    ]
+    for section, model in CORE:
+        parts.append(f"\n## {section}\n\n{_sentence(model)}\n\n{_options_table(model)}")
+    for section, kind, word in SECTIONS:
+        parts.append(f"\n## {section}\n\nA mapping from a name of your choice to one {word}. Each has a `type`")
+        parts.append("; `sources` lists the sources that it is for (all, if absent).\n" if word == "policy" else ".\n")
+        for name in available(kind):
+            plugin = load(kind, name)
+            parts.append(f"\n### {word} type {name}\n\n{plugin.help.rstrip('.')}.\n\n{_options_table(plugin.options)}")
+    return "".join(parts)
+
+
+def _sentence(model: type[Options]) -> str:
+    return (model.__doc__ or "").strip().partition("\n")[0]
+
+
+def _options_table(model: type[Options]) -> str:
+    rows = "".join(f"| {' | '.join(cells)} |\n" for cells in _rows(model, ""))
+    return f"| key | type | default | meaning |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _rows(model: type[Options], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        inner, mark = _nested(field.annotation)
+        key = f"{prefix}{name}"
+        meaning = _cell(field.description or (_sentence(inner[0]) if inner else ""))
+        if meaning and not meaning.endswith("."):
+            meaning += "."
+        yield f"`{key}`", _cell(_type(field.annotation) + _bounds(field)), _default(field), meaning
+        for part in inner:
+            dotted = f"{key}{mark}."
+            if len(inner) > 1:
+                yield f"*{key}: {_choice(part)}*", "", "", _cell(_sentence(part))
+            yield from _rows(part, dotted)
+
+
+def _choice(model: type[Options]) -> str:
+    kind = model.model_fields["type"].annotation
+    return f"type {get_args(kind)[0]}"
+
+
+def _nested(annotation: Any) -> tuple[list[type[Options]], str]:
+    """Options models inside an annotation, and `[]` if they stand in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return [annotation], ""
+    found = [model for part in get_args(annotation) for model in _nested(part)[0]]
+    return found, "[]" if get_origin(annotation) is tuple else ""
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_type(part) for part in arguments if part is not NoneType))
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"mapping of {_type(arguments[0])} to {_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return "section"
+    return WORDS[annotation]
+
+
+def _bounds(field: FieldInfo) -> str:
+    found = [(word, _bound(mark, name)) for mark in field.metadata for name, word in BOUNDS]
+    said = [f"{word} {value:g}" for word, value in found if value is not None]
+    return f", {' and '.join(said)}" if said else ""
+
+
+def _bound(mark: Any, name: str) -> float | None:
+    value = getattr(mark, name, None)
+    return value if isinstance(value, int | float) else None
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ((), {}) or isinstance(value, Options):
+        return ""
+    shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return f"`{shown}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+MODES = (
+    ("HARD", "every copy must be in the listed places"),
+    ("PRIMARY", "the primary copy must be in the listed places; offloader holds one copy, so that one"),
+    ("COPY", "one full copy must be in the listed places; offloader holds one copy, so that one"),
+    ("COND", "in the listed places, or elsewhere on a recorded transfer basis; without a list it bounds no place"),
+    ("DENY", "never in the listed places"),
+    ("REACH", "no bound on the place, but the authority must have prompt access"),
+    ("EXPORT_GATE", "no bound on the place, but handing the data out needs an approval"),
+    ("FREE", "no bound on the place"),
+    ("SUSPENDED", "not in force; listed with the decision, does not count as covering the country"),
+    ("PENDING", "not yet in force; listed with the decision, does not count as covering the country"),
+)
+
+
+def rules_page() -> str:
+    loaded = tables.load()
+    modes = "".join(f"| `{mode}` | {text} |\n" for mode, text in MODES)
+    head = (
+        f"# Rules\n\n{NOTICE}\nThe rule table of the residency policy: {len(loaded.rules)} rules. **Not legal "
+        "advice**, and not complete. `review` is the last day before somebody has to look at a rule again; a rule past "
+        "that day is still applied and says so. `@NAME` is a [group of countries](#groups). How rules become a "
+        "decision: [policy](../policy.md).\n\n"
+        f"## Modes\n\n| mode | meaning |\n| --- | --- |\n{modes}"
+    )
+    return f"{head}\n## The rules\n\n{_rules_table(loaded.rules)}\n## Groups\n\n{_groups_table(loaded)}"
+
+
+def _rules_table(rules: Iterable[tables.Rule]) -> str:
+    found = [
+        "| rule | law of | documents | applies when | mode | places | citation | status | review |\n",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    ]
+    for rule in rules:
+        places = [f"{word} {' '.join(found)}" for word, found in _places(rule) if found]
+        cells = (
+            rule.id,
+            rule.jurisdiction,
+            ", ".join(sorted(rule.categories)),
+            rule.condition,
+            rule.mode.value,
+            "; ".join(places),
+            rule.citation,
+            rule.status,
+            rule.review.isoformat(),
+        )
+        found.append(f"| {' | '.join(_cell(cell) for cell in cells)} |\n")
+    return "".join(found)
+
+
+def _places(rule: tables.Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("only in", rule.must_in), ("allows", rule.allow), ("never in", rule.deny)
+
+
+def _groups_table(loaded: tables.Tables) -> str:
+    found = ["| group | members | from | to |\n| --- | --- | --- | --- |\n"]
+    for name, group in loaded.atlas.groups.items():
+        since = group.valid_from.isoformat() if group.valid_from else ""
+        until = group.valid_to.isoformat() if group.valid_to else ""
+        members = " ".join(group.tokens) or "no territory"
+        found.append(f"| `@{name}` | {members} | {since} | {until} |\n")
+    return "".join(found)
+
+
+def a_decision() -> str:
+    """What the policy says of a document of a Russian account, with stores in Germany and the United States."""
+    day = datetime(2026, 11, 22, tzinfo=UTC)
+    record = Parent(type="Account", id="001", signals={"country": "Russian Federation"})
+    version = Version(id="068", number=1, name="offer.pdf", size=1)
+    ref = DocumentRef("salesforce", "ContentDocument", "069")
+    document = Document(ref=ref, title="offer", versions=(version,), parents=(record,))
+    targets = [
+        Target(
+            name,
+            LocationProof(
+                store=name,
+                assurance=Assurance.ATTESTED,
+                countries=frozenset({country}),
+                taken=day,
+                expires=day + timedelta(days=1),
+                summary="",
+            ),
+        )
+        for name, country in (("frankfurt", "DE"), ("virginia", "US"))
+    ]
+    decision = open_policy(ResidencyOptions()).decide(document, targets, day)
+    return "".join(f"{line}\n" for line in lines(decision))
+
+
+def with_examples(page: Path) -> str:
+    """A page's text with its examples as the files under docs/examples have them."""
+
+    def filled(match: re.Match[str]) -> str:
+        body = a_decision() if match[1] == "a decision" else (DOCS / match[1]).read_text(encoding="utf-8")
+        return f"<!-- example: {match[1]} -->\n```{match[2]}\n{body}```\n"
+
+    return EXAMPLE.sub(filled, page.read_text(encoding="utf-8"))
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with the text that it must have."""
+    found = {
+        page: text for page in sorted(DOCS.glob("*.md")) if (text := with_examples(page)).find("<!-- example") >= 0
+    }
+    reference = DOCS / "reference"
+    found[reference / "cli.md"] = cli_page()
+    found[reference / "configuration.md"] = configuration_page()
+    found[reference / "rules.md"] = rules_page()
+    return found
+
+
+def stale() -> list[Path]:
+    """The generated pages that are not current."""
+    return [path for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+
+
+def main() -> int:
+    found = stale()
+    if "--check" in sys.argv[1:]:
+        print("\n".join(f"not current: {path}" for path in found) or "all pages are current")
+        return bool(found)
+    current = pages()
+    for path in found:
+        path.write_text(current[path], encoding="utf-8")
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
