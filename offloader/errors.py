@@ -46,6 +46,10 @@ class Exhausted(OffloaderError):
         self.resume_after = resume_after
 
 
+class Interrupted(OffloaderError):
+    """Somebody asked the program to stop; everything done so far stays done. Run again to go on."""
+
+
 class Permanent(OffloaderError):
     """The same call will fail again."""
 

@@ -25,11 +25,12 @@ class Sandbox:
     url: str
     ca_file: Path
 
-    def call(self, path: str, method: str = "GET") -> Any:
-        """Ask the emulator itself; such calls are not counted as CRM requests."""
+    def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask the emulator itself; such calls are not counted as CRM requests. `body` is sent as JSON."""
         trusted = ssl.create_default_context(cafile=str(self.ca_file))
         opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trusted))
-        request = Request(f"{self.url}/_emulator/{path}", method=method)  # noqa: S310 - https on loopback
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/_emulator/{path}", data, method=method)  # noqa: S310 - https on loopback
         with opener.open(request, timeout=120) as response:
             return json.load(response)
 

@@ -34,6 +34,9 @@ from offloader.cli.session import Session
 from offloader.errors import OffloaderError
 from offloader.moves.report import sentence
 
+#: typer's own answer to Ctrl-C
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="offloader",
     help="Move CRM documents to region-pinned storage proven to be there, and put links in their place.",
@@ -86,7 +89,9 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
     try:
         result = app(args=arguments, standalone_mode=False)
     except typer.Exit as error:
-        return error.exit_code
+        if error.exit_code != _INTERRUPTED:
+            return error.exit_code
+        return _failed("interrupted; run again to go on", "Interrupted", Exit.FAILED, as_json=as_json)
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the program's top: every error gets a code
         kind, message, code = _explain(error)
         return _failed(message, kind, code, as_json=as_json)
@@ -99,7 +104,7 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
 def _explain(error: BaseException) -> tuple[str, str, Exit]:
     """An error's kind, its sentence, and its exit code."""
     if isinstance(error, typer.Abort | KeyboardInterrupt):
-        return "interrupted", "interrupted; run again to go on", Exit.FAILED
+        return "Interrupted", "interrupted; run again to go on", Exit.FAILED
     if isinstance(error, typer.TyperException):
         return "usage", f"{_sentence(error)} (try --help)", Exit.USAGE
     if isinstance(error, OffloaderError):

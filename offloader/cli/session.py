@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,16 +39,20 @@ class Session:
 
     @contextmanager
     def site(self, *, exclusive: bool = True, dry_run: bool = False) -> Iterator[Site]:
+        from offloader.moves.site import Interrupts  # noqa: PLC0415
         from offloader.system import steady_memory  # noqa: PLC0415
         from offloader.wiring import open_site  # noqa: PLC0415 - loads every configured plugin
 
         steady_memory()
+        interrupts = Interrupts()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, lambda *_: interrupts.request())
         config = self.config()
         with (
             Bars() as progress,
             open_site(config, self.context(), exclusive=exclusive, dry_run=dry_run, progress=progress) as site,
         ):
-            yield site
+            yield replace(site, interrupts=interrupts)
 
 
 def session_of(context: typer.Context) -> Session:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from offloader.errors import AuthError, Drift, Exhausted, OffloaderError, Refused, StoreFull, Transient
+from offloader.errors import AuthError, Drift, Exhausted, Interrupted, OffloaderError, Refused, StoreFull, Transient
 from offloader.ledger import Copy, Entry, Step, VersionEntry
 from offloader.model import Link, LocationProof, State, Strategy, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
@@ -128,20 +128,17 @@ class _Applier:
         self._most_reading = self._threads * max(each.read_batch for each in self._capabilities.values())
 
     def run(self) -> None:
-        with ThreadPoolExecutor(self._threads, "copy") as copiers, ThreadPoolExecutor(4, "batch") as batchers:
-            try:
-                while self._advance(copiers, batchers):
-                    pass
-            except KeyboardInterrupt:
-                self._stop(Refused("interrupted; run again to go on"))
-                self._drain(copiers, batchers)
+        with (
+            ThreadPoolExecutor(self._threads, "copy") as copiers,
+            ThreadPoolExecutor(4, "batch") as batchers,
+            self._site.interrupts.deferred(),
+        ):
+            while self._advance(copiers, batchers):
+                if self._site.interrupts.requested:
+                    self._stop(Interrupted("interrupted; run again to go on"))
         if self._report.stopped is None and self._closed_stores:
             error = next(iter(self._closed_stores.values()))
             self._report.stopped, self._report.stop_error = sentence(error), error
-
-    def _drain(self, copiers: ThreadPoolExecutor, batchers: ThreadPoolExecutor) -> None:
-        while self._reading or self._batches.running:
-            self._settle(self._collect(), batchers)
 
     def _advance(self, copiers: ThreadPoolExecutor, batchers: ThreadPoolExecutor) -> bool:
         """One turn: hand out work, wait for results, write them down. False when all is done."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from offloader.errors import IntegrityError, OffloaderError
 from offloader.moves.catalog import write_segments
+from offloader.moves.reading import MAX_WAIT
 from offloader.moves.site import Site
 from offloader.ports import Outcome
 
@@ -61,6 +62,7 @@ class Batches:
             done(BatchResult(batch.stage, batch.works, outcomes))
 
     def _step(self, batch: Batch) -> Sequence[Outcome]:
+        self._pause(max(work.tries for work in batch.works))
         source = self._site.sources[batch.source]
         requests = [work.request() for work in batch.works]
         if batch.stage is Stage.REMOVE:
@@ -73,3 +75,9 @@ class Batches:
             ),
         )
         return source.link(requests)
+
+    def _pause(self, tries: int) -> None:
+        """Before another try, wait longer each time: a locked record is not free again at once."""
+        if tries:
+            context = self._site.context
+            context.sleep(min(MAX_WAIT, 0.5 * 2**tries) * (0.5 + context.random()))

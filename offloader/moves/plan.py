@@ -181,7 +181,10 @@ def _settle(entry: Entry, decision: Decision) -> tuple[Decision, list[Step]]:
     if started and stores and (decision.verdict is not Verdict.MOVE or stores != {decision.store}):
         linked = any(version.state is State.LINKED for version in started)
         if linked:
-            reason = Reason("HALF_MOVED", "the decision changed after the link was written; restore or move by hand")
+            reason = Reason(
+                "HALF_MOVED",
+                "the decision changed after its link was written: undo that, or delete the link, and plan again",
+            )
             decision = Decision(
                 verdict=Verdict.REVIEW, reasons=(*decision.reasons, reason), countries=decision.countries
             )

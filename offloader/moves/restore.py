@@ -99,9 +99,10 @@ def _put_back(site: Site, entry: Entry, request: LinkRequest, report: RestoreRep
     if outcome.status is not Status.DONE or outcome.document is None:
         raise Refused(f"the CRM does not take it back: {outcome.reason or outcome.status}; its link stays")
     _prove(site, entry, outcome.document)
+    # First the name: a document that is restored under a name that the ledger does not know would be moved again.
+    site.ledger.replace_document(entry.pk, outcome.document)
     steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
     site.ledger.advance(steps)
-    site.ledger.replace_document(entry.pk, outcome.document)
     report.restored += 1
     report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from offloader.ledger import Ledger
@@ -18,6 +19,31 @@ Progress = Callable[[str, int, int | None], None]
 
 def no_progress(stage: str, done: int, total: int | None) -> None:
     """Report nothing."""
+
+
+class Interrupts:
+    """Turns a signal into a stop at a safe point: work that must not be torn apart defers it.
+
+    `request` is called by a signal handler. The second request always raises.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._deferred = 0
+
+    def request(self) -> None:
+        again, self.requested = self.requested, True
+        if again or not self._deferred:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """While the block runs, a request only sets `requested`."""
+        self._deferred += 1
+        try:
+            yield
+        finally:
+            self._deferred -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +92,7 @@ class Site:
     pace: Pace = field(default_factory=Pace)
     limits: Limits = field(default_factory=Limits)
     progress: Progress = no_progress
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def targets(self) -> tuple[Target, ...]:
         """Every store with a fresh proof, by name."""

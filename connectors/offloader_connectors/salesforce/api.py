@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from offloader.errors import AuthError, Gone, OffloaderError, Permanent, Transient
+from offloader.errors import AuthError, Gone, OffloaderError, Permanent, Throttled, Transient
 from offloader.plugins import Context
 from offloader_connectors.salesforce import rows, soql, trouble
 from offloader_connectors.salesforce.budget import Purse
@@ -25,6 +25,7 @@ from offloader_connectors.salesforce.rows import Row
 from offloader_connectors.salesforce.session import Session, Token, network_reason, open_pool
 
 #: a composite takes 25 subrequests, of which 5 may be queries or collections (REST API guide, "Composite")
+SUBS_PER_COMPOSITE = 25
 HEAVY_PER_COMPOSITE = 5
 #: records in one collection, deletions included (REST API guide, "sObject Collections")
 RECORDS_PER_COLLECTION = 200
@@ -55,6 +56,7 @@ class Answer:
     operation: str
     status: int
     body: Any
+    #: the server's clock when the request was sent, or a little before
     date: datetime | None = None
 
     @property
@@ -90,6 +92,7 @@ class Api:
         self._pool = open_pool(options, context.directory)
         self.session = Session(options, context, self._pool, self.purse.count)
         self.root = f"/services/data/v{options.api_version}/"
+        self._monotonic = context.monotonic
 
     def close(self) -> None:
         self._pool.clear()
@@ -125,18 +128,10 @@ class Api:
         """Run one query to its end; `all_rows` includes deleted and archived ones."""
         return self.queries([statement], all_rows=all_rows)[0]
 
-    def dated_query(self, statement: str, *, all_rows: bool = False) -> tuple[list[Row], datetime | None]:
-        """As `query`, with the server's time at which the first answer was given."""
-        answer = self._json("query", "GET", self.root + self._query_path(statement, all_rows=all_rows))
-        return list(self._all_rows(answer)), answer.date
-
     def queries(self, statements: Sequence[str], *, all_rows: bool = False) -> list[list[Row]]:
         """Run queries together, five to a call, each to its end. Results in the order of the statements."""
-        paths = [self._query_path(statement, all_rows=all_rows) for statement in statements]
-        if len(paths) == 1 and len(paths[0]) <= LONGEST_QUERY_IN_URI:
-            return [list(self._all_rows(self._json("query", "GET", self.root + paths[0])))]
         found = []
-        for each in self._together(paths):
+        for each in self.each_query([(statement, all_rows) for statement in statements]):
             if isinstance(each, OffloaderError):
                 raise each
             found.append(each)
@@ -144,17 +139,44 @@ class Api:
 
     def each_query(self, statements: Sequence[Statement]) -> list[list[Row] | OffloaderError]:
         """As `queries`, with errors of single queries in the place of their rows."""
-        return list(self._together([self._query_path(text, all_rows=all_rows) for text, all_rows in statements]))
+        return self.dated_queries(statements)[0]
 
-    def _together(self, paths: Sequence[str]) -> Iterator[list[Row] | OffloaderError]:
-        for group in soql.chunks(paths, HEAVY_PER_COMPOSITE):
-            for answer in self.composite([Sub("GET", path) for path in group]):
-                try:
-                    yield list(self._all_rows(answer.require()))
-                except Permanent as error:
-                    yield error
+    def dated_queries(
+        self, statements: Sequence[Statement]
+    ) -> tuple[list[list[Row] | OffloaderError], datetime | None]:
+        """As `each_query`, with the server's time just before the first of them, where its answer says it."""
+        found: list[list[Row] | OffloaderError] = []
+        at = None
+        for group in soql.chunks([self._query_path(*each) for each in statements], HEAVY_PER_COMPOSITE):
+            for answer in self._together(group):
+                at = at or (answer.date if isinstance(answer, Answer) else None)
+                found.append(self._rows_or_error(answer))
+        return found, at
 
-    def _query_path(self, statement: str, *, all_rows: bool) -> str:
+    def _together(self, paths: Sequence[str]) -> Sequence[Answer | OffloaderError]:
+        if len(paths) > 1 or len(paths[0]) > LONGEST_QUERY_IN_URI:
+            return self.composite([Sub("GET", path) for path in paths])
+        try:
+            return [self._json("query", "GET", self.root + paths[0])]
+        except AuthError:
+            raise
+        except Permanent as error:
+            return [error]
+
+    def _rows_or_error(self, answer: Answer | OffloaderError) -> list[Row] | OffloaderError:
+        if isinstance(answer, OffloaderError):
+            return answer
+        try:
+            return list(self._all_rows(answer.require()))
+        except AuthError:
+            raise
+        except (Permanent, Transient) as error:
+            if isinstance(error, Throttled):
+                raise
+            return error
+
+    @staticmethod
+    def _query_path(statement: str, all_rows: bool) -> str:
         return f"{'queryAll' if all_rows else 'query'}/?q={quote(statement, safe='')}"
 
     def _all_rows(self, answer: Answer) -> Iterator[Row]:
@@ -182,24 +204,25 @@ class Api:
                 request["body"] = sub.body
             requests.append(request)
         body = {"allOrNone": False, "compositeRequest": requests}
-        answers = self._json("composite", "POST", self.root + "composite", body, write=write).record()
-        parts = answers.get("compositeResponse")
+        answer = self._json("composite", "POST", self.root + "composite", body, write=write)
+        parts = answer.record().get("compositeResponse")
         if not isinstance(parts, list) or len(parts) != len(subs):
             raise rows.malformed("composite", f"not {len(subs)} answers")
-        return [self._part(sub, part) for sub, part in zip(subs, parts, strict=True)]
+        return [self._part(sub, part, answer.date) for sub, part in zip(subs, parts, strict=True)]
 
     @staticmethod
-    def _part(sub: Sub, part: Any) -> Answer:
+    def _part(sub: Sub, part: Any, date: datetime | None) -> Answer:
         status = part.get("httpStatusCode") if isinstance(part, Mapping) else None
         if not isinstance(status, int):
             raise rows.malformed("composite", "an answer without status")
-        return Answer(f"composite {sub.method} {sub.path.partition('?')[0]}", status, part.get("body"))
+        return Answer(f"composite {sub.method} {sub.path.partition('?')[0]}", status, part.get("body"), date)
 
     # -- the wire -----------------------------------------------------------------------------------------------
 
     def _json(self, operation: str, method: str, path: str, body: Any = None, *, write: bool = False) -> Answer:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
+        began = self._monotonic()
         response = self.wire(operation, method, path, headers, data, write=write)
         content = self._content(operation, response, write=write)
         if not 200 <= response.status < 300:
@@ -208,7 +231,9 @@ class Api:
             parsed = json.loads(content) if content else None
         except ValueError as error:
             raise Transient(f"{operation}: the answer is no JSON", maybe_done=write) from error
-        return Answer(operation, response.status, parsed, _date(response.headers.get("Date")))
+        date = _date(response.headers.get("Date"))
+        elapsed = timedelta(seconds=self._monotonic() - began)
+        return Answer(operation, response.status, parsed, date - elapsed if date else None)
 
     @staticmethod
     def _content(operation: str, response: urllib3.BaseHTTPResponse, *, write: bool) -> bytes:

@@ -42,6 +42,7 @@ _VERSION_FIELDS = (
     "ContentDocument.Title",
     "ContentDocument.Description",
     "ContentDocument.OwnerId",
+    "ContentDocument.Owner.IsActive",
     "ContentDocument.CreatedDate",
     "ContentDocument.LastModifiedDate",
     "ContentDocument.LatestPublishedVersionId",
@@ -53,7 +54,7 @@ _VERSION_FIELDS = (
 _OPTIONAL_VERSION_FIELDS = ("ContentSizeLong", "MalwareScanStatus")
 LINK_FIELDS = "Id, ContentDocumentId, LinkedEntityId, ShareType, Visibility, SystemModstamp"
 ATTACHMENT_FIELDS = (
-    "Id, Name, ParentId, BodyLength, ContentType, IsPrivate, OwnerId, Description, "
+    "Id, Name, ParentId, BodyLength, ContentType, IsPrivate, OwnerId, Owner.IsActive, Description, "
     "CreatedDate, CreatedById, LastModifiedDate, SystemModstamp, IsDeleted"
 )
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -162,6 +163,7 @@ def file_document(source: str, versions: Sequence[Row], links: Sequence[Row], or
             "description": description,
             "extension": rows.optional(latest, "FileExtension"),
             "created_by": mapped[0].extra["created_by"],
+            "owner_active": rows.told(latest, "ContentDocument.Owner.IsActive"),
             **sharing,
         },
     )
@@ -203,7 +205,8 @@ def attachment_document(source: str, row: Row, org: Org) -> Document:
         strategy=Strategy.STUB_IN_PLACE if parent_type == EMAIL else Strategy.NEW_LINK_THEN_DELETE,
         etag=etag,
         skip=skip.of_attachment(row),
-        extra=extra,
+        # not in the etag: whoever leaves the company changes no document
+        extra={**extra, "owner_active": rows.told(row, "Owner.IsActive")},
     )
 
 

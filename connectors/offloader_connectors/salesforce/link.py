@@ -4,11 +4,16 @@ A link file is a ContentVersion with ContentUrl and neither VersionData nor Path
 ContentVersion). Its insert makes the ContentDocument, and the links to the parents follow. In the ordinary case one
 chained composite makes 200 links, and a second call reads them back; whatever differs from what is wanted is mended
 and read again.
+
+An inactive user can own files only where the org has "Update Records with Inactive Owners" (Object Reference,
+ContentDocument). Elsewhere the running user owns the link. That lets nobody in: who is inactive cannot log in, so the
+access that goes with the ownership was nobody's, and the parents and their sharing stay the same.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +37,8 @@ _DUPLICATE_OF = re.compile(r"record with id: (068\w{12,15})")
 _PRIVATE_LIBRARY = "private library"
 _VISIBILITY_REFUSED = re.compile(r"Visibility \w+ is not permitted")
 _ROUNDS = 3
+_INACTIVE_OWNER = "INACTIVE_OWNER_OR_USER"
+RUNNING_USER = "running user"
 _HOPELESS = (Status.REFUSED, Status.CONFLICT, Status.GONE)
 
 
@@ -54,6 +61,8 @@ class Job:
     dates: bool = True
     #: the owner is set after the insert
     owner_later: bool = False
+    #: the running user owns the file, in the place of an inactive owner
+    unowned: bool = False
     all_users: bool = False
     errors: dict[str, tuple[ItemError, ...]] = field(default_factory=dict)
     outcome: Outcome | None = None
@@ -64,8 +73,14 @@ class Job:
             "document": self.document,
             "version": self.version,
             "visibility": "AllUsers" if self.all_users else None,
+            "owner": RUNNING_USER if self.unowned else None,
         }
         return {name: value for name, value in found.items() if value}
+
+    @property
+    def inactive_owner(self) -> bool:
+        """Whether the owner was inactive when the document was read."""
+        return self.request.document.extra.get("owner_active") is False
 
     def settle(self, status: Status, reason: str = "") -> None:
         self.outcome = Outcome(status=status, reason=reason, link_ref=self.ref)
@@ -80,6 +95,9 @@ class Linker:
         self._finder = finder
         self._chained = chained
         self._dates = True
+        #: whether the org takes files of inactive owners, None until it was tried
+        self._inactive_taken: bool | None = None
+        self._first_try = threading.Lock()
         #: how the org shares a file with the record where it is first published
         self._placed: Mapping[str, str] = {}
 
@@ -87,11 +105,15 @@ class Linker:
         """Make and read back links, in order."""
         jobs = [self._job(request) for request in requests]
         for part in soql.chunks([job for job in jobs if job.outcome is None], RECORDS_PER_COLLECTION):
-            self._carry_out(part)
+            if self._inactive_taken is None and any(job.inactive_owner for job in part):
+                with self._first_try:
+                    self._carry_out(part)
+            else:
+                self._carry_out(part)
         return [job.outcome or Outcome(status=Status.RETRY, reason="not finished") for job in jobs]
 
     def _job(self, request: LinkRequest) -> Job:
-        job = Job(request, wanted_parents(request))
+        job = Job(request, wanted_parents(request), unowned=request.link_ref.get("owner") == RUNNING_USER)
         if len(request.link.url) > URL_LENGTH:
             job.settle(Status.REFUSED, f"the link is longer than {URL_LENGTH} characters")
         if self._dates and len(job.wanted) == 1 and job.wanted[0].sharing == self._placed_sharing():
@@ -111,6 +133,8 @@ class Linker:
         return self._placed
 
     def _carry_out(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.unowned = job.unowned or (job.inactive_owner and self._inactive_taken is False)
         self._find([job for job in jobs if job.request.attempted or job.request.link_ref])
         missing = [job for job in jobs if job.version is None]
         for part in _chains(missing):
@@ -120,9 +144,7 @@ class Linker:
                 self._create(part)
         for _ in range(_ROUNDS):
             again = [job for job in missing if job.version is None and job.outcome is None]
-            if again:
-                self._find(again)
-                self._create([job for job in again if job.version is None])
+            self._create(again)
         for job in missing:
             if job.version is None and job.outcome is None:
                 job.settle(Status.RETRY, "Salesforce refused the link's fields again and again")
@@ -153,7 +175,7 @@ class Linker:
         optional = {
             key: job.request.link.id,
             "Description": document.extra.get("description"),
-            "OwnerId": None if job.owner_later else document.owner,
+            "OwnerId": None if job.owner_later or job.unowned else document.owner,
             "FirstPublishLocationId": job.place,
             "SharingPrivacy": "P" if self._private(job) else None,
         }
@@ -234,6 +256,8 @@ class Linker:
             if result.get("success") is True:
                 job.version = rows.record_id(result, "id", "collections.upsert")
                 job.fresh = result.get("created") is not False
+                if job.inactive_owner and not job.unowned and not job.owner_later:
+                    self._inactive_taken = True
             else:
                 self._adapt(job, trouble.item_errors(result))
 
@@ -252,12 +276,19 @@ class Linker:
         elif job.dates and named & _AUDIT_FIELDS:
             job.dates = False
             self._dates = self._dates and first.code != "INVALID_FIELD_FOR_INSERT_UPDATE"
+        elif first.code == _INACTIVE_OWNER and not job.unowned:
+            self._disown(job)
         elif _PRIVATE_LIBRARY in first.message and job.place is None and job.wanted:
             job.place = job.wanted[0].id
         elif _PRIVATE_LIBRARY in first.message and not job.owner_later:
             job.owner_later, job.place = True, None
         else:
             job.outcome = trouble.outcome_of(errors, job.ref)
+
+    def _disown(self, job: Job) -> None:
+        """Leave the file to the running user."""
+        job.unowned = True
+        self._inactive_taken = False
 
     def _learn_documents(self, jobs: Sequence[Job]) -> None:
         if not jobs:
@@ -306,6 +337,7 @@ class Linker:
         if job.place and job.fresh:
             self._placed = next((dict(each.sharing) for each in found.parents if each.id == job.place), self._placed)
         job.version = found.version
+        job.unowned = job.unowned or (job.inactive_owner and found.owner == self._api.user_id)
         refused = self._hopeless(job, found)
         if refused is not None:
             job.outcome = refused
@@ -359,8 +391,9 @@ class Linker:
         """Owner, title, address: what an insert could not set, or an earlier one set differently."""
         acts = []
         document = job.request.document
-        if document.owner and found.owner != document.owner:
-            acts.append(_update(job, "ContentDocument", found.document, {"OwnerId": document.owner}))
+        if document.owner and found.owner != document.owner and not job.unowned:
+            body = _update(job, "ContentDocument", found.document, {"OwnerId": document.owner})
+            acts.append(replace(body, done=partial(self._note_owner, job)))
         if document.extra.get("sharing_option") == "R" and found.sharing_option != "R":
             acts.append(_update(job, "ContentDocument", found.document, {"SharingOption": "R"}))
         right = found.url == job.request.link.url and found.title.strip() == link_title(job.request).strip()
@@ -368,6 +401,12 @@ class Linker:
             fields = {"Title": link_title(job.request), "ContentUrl": job.request.link.url}
             acts.append(_update(job, "ContentVersion", found.version, fields))
         return acts
+
+    def _note_owner(self, job: Job, result: Row) -> None:
+        _note(job, "owner", result)
+        if any(error.code == _INACTIVE_OWNER for error in job.errors.get("owner", ())):
+            del job.errors["owner"]
+            self._disown(job)
 
     def _send(self, acts: Sequence[Act]) -> None:
         """Carry out acts in as few calls as it takes; failures are noted with their jobs."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from offloader.errors import Permanent
+from offloader.errors import OffloaderError, Permanent
 from offloader_connectors.salesforce import rows, soql
-from offloader_connectors.salesforce.api import Api, is_absent
+from offloader_connectors.salesforce.api import SUBS_PER_COMPOSITE, Answer, Api, Statement, Sub, is_absent
+from offloader_connectors.salesforce.rows import Row
 
 #: fixed prefixes of standard objects; all others are read from the global describe
 _PREFIXES = {
@@ -22,8 +23,13 @@ _PREFIXES = {
     "00G": "Group",
     "00P": "Attachment",
     "00Q": "Lead",
+    "00T": "Task",
+    "00U": "Event",
+    "02s": "EmailMessage",
+    "058": "ContentWorkspace",
     "068": "ContentVersion",
     "069": "ContentDocument",
+    "0F9": "CollaborationGroup",
     "500": "Case",
     "701": "Campaign",
 }
@@ -36,6 +42,10 @@ VIEW_ALL_DATA = "ViewAllData"
 AUDIT_FIELDS = "CreateAuditFields"
 UPDATE_EMAIL = "CanUpdateEmailMessage"
 PERMISSIONS = ("ApiEnabled", VIEW_ALL_DATA, MODIFY_ALL_DATA, QUERY_ALL_FILES, AUDIT_FIELDS, UPDATE_EMAIL)
+#: other names that an org may have for a permission
+_OTHER_NAMES = {UPDATE_EMAIL: ("UpdateEmailMessages",)}
+#: scans of several kinds, one after the other, ask once
+_PERMISSIONS_HOLD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +70,18 @@ class Permissions:
 
 
 class Org:
-    """Reads and remembers facts about the org. Thread-safe; each fact costs one call per process."""
+    """Reads and remembers facts about the org. Thread-safe; each fact costs one call per process at most."""
 
-    def __init__(self, api: Api, external_id_field: str | None) -> None:
+    def __init__(self, api: Api, external_id_field: str | None, now: Callable[[], datetime]) -> None:
         self._api = api
         self._external_id_field = external_id_field
+        self._now = now
         self._lock = threading.RLock()
         self._fields: dict[str, Mapping[str, Field]] = {}
+        self._describes_together = True
+        #: permission by the name that the org has for it
+        self._permission_names: Mapping[str, str] = {name: name for name in PERMISSIONS}
+        self._permissions: tuple[datetime, Permissions] | None = None
         self._prefixes = dict(_PREFIXES)
         self._listed = False
 
@@ -81,18 +96,46 @@ class Org:
         if not type_name.isidentifier():
             return {}
         try:
-            found = self._api.get("describe", f"sobjects/{type_name}/describe").record().get("fields")
+            answer = self._api.get("describe", f"sobjects/{type_name}/describe")
         except Permanent as error:
             if is_absent(error):
                 return {}
             raise
-        if not isinstance(found, list):
-            raise rows.malformed("describe", f"no fields of {type_name}")
-        return {
-            each["name"]: _field(each)
-            for each in found
-            if isinstance(each, Mapping) and isinstance(each.get("name"), str)
-        }
+        return _described(type_name, answer)
+
+    def learn(self, type_names: Sequence[str]) -> None:
+        """Describe types that are not known yet, together in one call where the org allows that.
+
+        Only success is believed: whether there is no such type, its own describe says.
+        """
+        with self._lock:
+            missing = [each for each in soql.unique(type_names) if each not in self._fields and each.isidentifier()]
+            for part in soql.chunks(missing, SUBS_PER_COMPOSITE):
+                if self._describes_together and len(part) > 1:
+                    self._learn_together(part)
+            for each in type_names:
+                self.fields(each)
+
+    def _learn_together(self, type_names: Sequence[str]) -> None:
+        try:
+            answers = self._api.composite([Sub("GET", f"sobjects/{each}/describe") for each in type_names])
+        except Permanent:
+            self._describes_together = False
+            return
+        for each, answer in zip(type_names, answers, strict=True):
+            if answer.ok:
+                self._fields[each] = _described(each, answer)
+        self._describes_together = any(answer.ok for answer in answers)
+
+    def unknown_type(self, type_name: str, path: str) -> str | None:
+        """The first type along a dotted field path that is not described yet."""
+        with self._lock:
+            fields = self._fields.get(type_name)
+        if fields is None:
+            return type_name
+        head, dot, rest = path.partition(".")
+        targets = next((field.targets for field in fields.values() if dot and field.relationship == head), ())
+        return self.unknown_type(targets[0], rest) if len(targets) == 1 and targets[0] != "RecordType" else None
 
     def type_of(self, record_id: str) -> str:
         """Object type by the id's first three characters; "" if the org does not say."""
@@ -130,14 +173,61 @@ class Org:
         UserPermissionAccess answers for the running user alone and needs no setup rights (Object Reference). A
         permission whose field the org does not have stays unknown.
         """
-        asked = [name for name in PERMISSIONS if f"Permissions{name}" in self.fields("UserPermissionAccess")]
-        if not asked:
-            _, at = self._api.dated_query(soql.select("Id", "User", f"Id = {soql.quote(self._api.user_id)}"))
-            return Permissions({}, at)
-        statement = soql.select(", ".join(f"Permissions{name}" for name in asked), "UserPermissionAccess")
-        found, at = self._api.dated_query(statement)
-        row: Mapping[str, Any] = found[0] if found else {}
-        return Permissions({name: rows.flag(row, f"Permissions{name}") for name in asked if found}, at)
+        with self._lock:
+            self._permissions = None
+        return self.permissions_beside(())[0]
+
+    def permissions_beside(
+        self, statements: Sequence[Statement]
+    ) -> tuple[Permissions, list[list[Row] | OffloaderError]]:
+        """Permissions, at most a minute old, and the answers to up to four queries, in one call."""
+        with self._lock:
+            known = self._permissions
+        if known is not None and timedelta(0) <= self._now() - known[0] < _PERMISSIONS_HOLD:
+            return known[1], self._api.each_query(statements) if statements else []
+        asked_at = self._now()
+        (found, *others), at = self._api.dated_queries([self._permission_statement(), *statements])
+        if isinstance(found, OffloaderError):
+            if not is_absent(found):
+                raise found
+            self._learn_permission_names()
+            (found,), again = self._api.dated_queries([self._permission_statement()])
+            at = at or again
+        if isinstance(found, OffloaderError):
+            raise found
+        granted = {
+            name: rows.flag(row, f"Permissions{own}")
+            for name, own in self._permission_names.items()
+            for row in found[:1]
+        }
+        permissions = Permissions(granted, at)
+        with self._lock:
+            self._permissions = asked_at, permissions
+        return permissions, others
+
+    def _permission_statement(self) -> Statement:
+        fields = [f"Permissions{own}" for own in self._permission_names.values()]
+        if not fields:
+            return soql.select("Id", "User", f"Id = {soql.quote(self._api.user_id)}"), False
+        return soql.select(", ".join(fields), "UserPermissionAccess"), False
+
+    def _learn_permission_names(self) -> None:
+        """Find out which of the permissions this org has, after it has refused the usual names."""
+        known = self.fields("UserPermissionAccess")
+        found = {
+            name: next((each for each in (name, *_OTHER_NAMES.get(name, ())) if f"Permissions{each}" in known), None)
+            for name in PERMISSIONS
+        }
+        self._permission_names = {name: own for name, own in found.items() if own is not None}
+
+
+def _described(type_name: str, answer: Answer) -> Mapping[str, Field]:
+    found = answer.record().get("fields")
+    if not isinstance(found, list):
+        raise rows.malformed("describe", f"no fields of {type_name}")
+    return {
+        each["name"]: _field(each) for each in found if isinstance(each, Mapping) and isinstance(each.get("name"), str)
+    }
 
 
 def _field(each: Mapping[str, Any]) -> Field:

@@ -20,6 +20,7 @@ from offloader_connectors.salesforce.api import Api
 from offloader_connectors.salesforce.link import Job, Linker
 from offloader_connectors.salesforce.multipart import Multipart, boundary_for
 from offloader_connectors.salesforce.org import Org
+from offloader_connectors.salesforce.rows import Row
 from offloader_connectors.salesforce.scan import Scanner
 
 Bodies = Callable[[Version], Iterable[bytes]]
@@ -96,14 +97,21 @@ class Restorer:
             where = f"{key} = {soql.quote(_key(request, 1))}"
         else:
             title = str(first.extra.get("title") or first.name)
-            mine = soql.quote(self._api.user_id)
-            where = f"Title = {soql.quote(title)} AND CreatedById = {mine} AND ContentSize = {first.size or 0}"
-        for row in self._api.query(soql.select("ContentDocumentId, Checksum, VersionNumber", "ContentVersion", where)):
-            same = first.checksum is None or (rows.optional(row, "Checksum") or "").lower() == first.checksum.hex
-            if rows.number(row, "VersionNumber") == 1 and (key or same):
+            where = f"Title = {soql.quote(title)} AND ContentSize = {first.size or 0}"
+        fields = "Id, ContentDocumentId, Checksum, VersionNumber, CreatedById, CreatedDate"
+        for row in self._api.query(soql.select(fields, "ContentVersion", where, "ORDER BY Id DESC")):
+            if rows.number(row, "VersionNumber") == 1 and (key or self._is_ours(row, request.document)):
                 (found,) = self._scanner.read_files([rows.record_id(row, "ContentDocumentId")]) or (None,)
                 return found
         return None
+
+    def _is_ours(self, row: Row, document: Document) -> bool:
+        """Whether a first version has the bytes that we upload, and the creator that we give it or are."""
+        first = document.versions[0]
+        same = first.checksum is None or (rows.optional(row, "Checksum") or "").lower() == first.checksum.hex
+        creator = first.extra.get("created_by") or document.extra.get("created_by")
+        dated = (rows.optional_id(row, "CreatedById"), rows.when(row, "CreatedDate")) == (creator, first.created)
+        return same and (dated or rows.optional_id(row, "CreatedById") == self._api.user_id)
 
     def _upload(
         self, request: LinkRequest, document_id: str | None, number: int, version: Version, bodies: Bodies
@@ -182,19 +190,24 @@ class Restorer:
         document = request.document
         found = self._earlier_attachment(document, bodies) if request.attempted else None
         if found is None:
-            parents = {"ParentId": document.parents[0].id, "OwnerId": document.owner}
             private = {"IsPrivate": True} if document.extra.get("is_private") else {}
-            fields = _attachment_fields(document, bodies) | parents | private
-            try:
-                answer = self._api.send(
-                    "row.create", "POST", "sobjects/Attachment", fields | _dates(document, document.current)
-                )
-            except Permanent as error:
-                if not any(name in str(error) for name in _AUDIT_FIELDS):
-                    raise
-                answer = self._api.send("row.create", "POST", "sobjects/Attachment", fields)
-            found = rows.record_id(answer.record(), "id", "row.create")
+            fields = {**_attachment_fields(document, bodies), "ParentId": document.parents[0].id, **private}
+            found = self._insert_attachment(request, fields)
         return self._verified(request, DocumentRef(document.ref.source, documents.ATTACHMENTS, found))
+
+    def _insert_attachment(self, request: LinkRequest, fields: dict[str, Any]) -> str:
+        """Make the row; drops what the org refuses: dates, and an owner who is inactive now."""
+        document = request.document
+        shape = Shape()
+        while True:
+            owner = {"OwnerId": document.owner} if shape.owner and document.owner else {}
+            dates = _dates(document, document.current) if shape.dates else {}
+            try:
+                answer = self._api.send("row.create", "POST", "sobjects/Attachment", {**fields, **owner, **dates})
+            except Permanent as error:
+                shape = _adapted(shape, error, request)
+                continue
+            return rows.record_id(answer.record(), "id", "row.create")
 
     def _earlier_attachment(self, document: Document, bodies: Bodies) -> str | None:
         """What an earlier try made: the newest with the same parent, name and bytes."""

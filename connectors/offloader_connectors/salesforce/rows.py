@@ -74,6 +74,12 @@ def flag(row: Row, path: str) -> bool:
     return lookup(row, path) is True
 
 
+def told(row: Row, path: str) -> bool | None:
+    """A boolean, None where the CRM does not tell."""
+    value = lookup(row, path)
+    return value if isinstance(value, bool) else None
+
+
 def when(row: Row, path: str) -> datetime | None:
     """A moment in UTC, or None."""
     value = optional(row, path)

@@ -9,15 +9,15 @@ change of a parent's own fields touches no file, so an incremental scan does not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from offloader.errors import OffloaderError, Permanent
+from offloader.errors import OffloaderError, Permanent, Transient
 from offloader.model import Document, DocumentRef, Finding, Severity
 from offloader.ports import Page
 from offloader_connectors.salesforce import documents, org, rows, skip, soql
-from offloader_connectors.salesforce.api import Api
+from offloader_connectors.salesforce.api import Api, Statement
 from offloader_connectors.salesforce.options import SalesforceOptions
 from offloader_connectors.salesforce.org import Org, Permissions
 from offloader_connectors.salesforce.rows import Row
@@ -70,19 +70,24 @@ class Scanner:
         start, mark = _parsed(cursor, "cursor"), _parsed(since, "watermark")
         if since is not None and "at" not in mark:
             raise Permanent("the watermark cannot be read; scan in full")
-        permissions = self._org.permissions()
+        last = start.get("last", "")
+        if kind == documents.ATTACHMENTS:
+            first = [self._attachment_page(last, mark)]
+        else:
+            first = self._changes(mark) if mark else [(self._file_page(last), False)]
+        permissions, found = self._org.permissions_beside(first)
         at = start.get("at") or (soql.literal(permissions.at) if permissions.at else None)
         if at is None:
             raise Permanent("scan: Salesforce's answer has no Date header, so no watermark can be set")
-        state = {"at": at, "last": start.get("last", "")}
+        state = {"at": at, "last": last}
         signals = self._signals()
         blind = self._blind_spots(kind, permissions)
         if kind == documents.ATTACHMENTS:
-            pages = self._attachments(state, mark, signals)
+            pages = self._attachments(state, mark, signals, _required(found[0]))
         elif mark:
-            pages = self._changed_files(state, mark, signals, permissions)
+            pages = self._changed_files(state, mark, signals, permissions, found)
         else:
-            pages = self._files(state, signals, permissions)
+            pages = self._files(state, signals, permissions, _required(found[0]))
         for page in pages:
             yield replace(page, blind_spots=(*blind, *page.blind_spots))
 
@@ -146,19 +151,21 @@ class Scanner:
 
     # -- files --------------------------------------------------------------------------------------------------
 
-    def _files(self, state: dict[str, str], signals: Signals, permissions: Permissions) -> Iterator[Page]:
+    def _file_page(self, last: str) -> str:
+        after = f"ContentDocumentId > '{soql.id18(last)}'" if last else ""
+        tail = f"ORDER BY ContentDocumentId, Id LIMIT {self._options.page_size}"
+        return soql.select(documents.version_fields(self._org), "ContentVersion", after, tail)
+
+    def _files(
+        self, state: dict[str, str], signals: Signals, permissions: Permissions, found: Sequence[Row]
+    ) -> Iterator[Page]:
         """Keyset pages over all versions. The last document of a full page may be cut, so it waits for the next one."""
-        fields = documents.version_fields(self._org)
-        size = self._options.page_size
         while True:
-            after = f"ContentDocumentId > '{soql.id18(state['last'])}'" if state["last"] else ""
-            found = self._api.query(
-                soql.select(fields, "ContentVersion", after, f"ORDER BY ContentDocumentId, Id LIMIT {size}")
-            )
             grouped = documents.by_document(found)
-            more = len(found) >= size
+            more = len(found) >= self._options.page_size
             if more and len(grouped) == 1:
                 only = next(iter(grouped))
+                fields = documents.version_fields(self._org)
                 grouped[only] = self._api.query(soql.select(fields, "ContentVersion", f"ContentDocumentId = '{only}'"))
             elif more:
                 grouped.popitem()
@@ -168,6 +175,7 @@ class Scanner:
                 return
             state["last"] = next(reversed(grouped))
             yield Page(documents=listed, cursor=json.dumps(state))
+            found = self._api.query(self._file_page(state["last"]))
 
     def _listed(
         self, grouped: Mapping[str, Sequence[Row]], signals: Signals, permissions: Permissions
@@ -205,7 +213,7 @@ class Scanner:
             return {}, set()
         statements = documents.links_by_document(list(grouped), _LINKS_PER_QUERY)
         by_links = len(statements)
-        if self._posts_readable and "RecordId" in self._org.fields("FeedAttachment"):
+        if self._posts_readable:
             versions = [rows.record_id(row, "Id") for each in grouped.values() for row in each]
             statements += [
                 soql.select("RecordId", "FeedAttachment", f"RecordId IN {soql.id_list(part)}")
@@ -215,26 +223,33 @@ class Scanner:
         links = documents.by_document(row for part in found[:by_links] for row in _required(part))
         posted: set[str] = set()
         for part in found[by_links:]:
-            if isinstance(part, OffloaderError):
+            if isinstance(part, Permanent):
                 self._posts_readable = False
             else:
-                posted.update(rows.record_id(row, "RecordId") for row in part)
+                posted.update(rows.record_id(row, "RecordId") for row in _required(part))
         return links, posted
 
     def _changed_files(
-        self, state: dict[str, str], mark: Mapping[str, str], signals: Signals, permissions: Permissions
+        self,
+        state: dict[str, str],
+        mark: Mapping[str, str],
+        signals: Signals,
+        permissions: Permissions,
+        found: Sequence[list[Row] | OffloaderError],
     ) -> Iterator[Page]:
-        changed, deleted, state["links"], refused = self._delta(mark)
+        changed, deleted, state["links"], refused = self._delta(mark, found)
         blind = (LINKS_HIDDEN,) if refused and permissions.get(org.QUERY_ALL_FILES) else ()
         gone = (
             () if state["last"] else tuple(DocumentRef(self._source, documents.FILES, each) for each in sorted(deleted))
         )
         waiting = sorted(each for each in changed - deleted if each > state["last"])
-        fields = documents.version_fields(self._org)
         while waiting:
             part, waiting = waiting[:_CHANGED_PER_PAGE], waiting[_CHANGED_PER_PAGE:]
-            found = self._api.query(soql.select(fields, "ContentVersion", f"ContentDocumentId IN {soql.id_list(part)}"))
-            listed = self._listed(documents.by_document(found), signals, permissions)
+            fields = documents.version_fields(self._org)
+            versions = self._api.query(
+                soql.select(fields, "ContentVersion", f"ContentDocumentId IN {soql.id_list(part)}")
+            )
+            listed = self._listed(documents.by_document(versions), signals, permissions)
             state["last"] = part[-1]
             if waiting:
                 yield Page(documents=listed, deleted=gone, cursor=json.dumps(state), blind_spots=blind)
@@ -244,27 +259,33 @@ class Scanner:
                 return
         yield Page(documents=(), deleted=gone, watermark=_mark(state), blind_spots=blind)
 
-    def _delta(self, mark: Mapping[str, str]) -> tuple[set[str], set[str], str, bool]:
-        """Ids of changed and of deleted files, how links were asked for, and whether that was refused altogether.
+    def _changes(self, mark: Mapping[str, str]) -> list[Statement]:
+        """Statements for versions, links and files that changed; hand their results to `_delta`.
 
-        Link files are left out by the queries to save calls; whether Salesforce takes that filter for links is
-        remembered in the watermark ("plain" when it does not).
+        What our own run leaves behind, new link files and the links of deleted files, is left out to save calls.
+        Links can be filtered by their file's fields only through inner queries (Object Reference, ContentDocumentLink);
+        whether Salesforce takes these is remembered in the watermark ("plain" when it does not). Deletions are all
+        asked for, whoever made them.
         """
         since = self._since(mark)
         unlinked = f"{since} AND FileType != 'LINK'"
-        link_fields = "ContentDocumentId, ContentDocument.FileType"
-        file_links = soql.select(link_fields, "ContentDocumentLink", since)
+        return [
+            (soql.select("ContentDocumentId", "ContentVersion", unlinked), False),
+            _plain_links(since) if mark.get("links") == "plain" else _foreign_links(since),
+            (soql.select("Id, IsDeleted", "ContentDocument", unlinked), True),
+        ]
+
+    def _delta(
+        self, mark: Mapping[str, str], found: Sequence[list[Row] | OffloaderError]
+    ) -> tuple[set[str], set[str], str, bool]:
+        """Ids of changed and of deleted files, how links were asked for, and whether that was refused altogether."""
         plain = mark.get("links") == "plain"
-        versions, links, files = self._api.each_query(
-            [
-                (soql.select("ContentDocumentId", "ContentVersion", unlinked), False),
-                (file_links if plain else f"{file_links} AND ContentDocument.FileType != 'LINK'", True),
-                (soql.select("Id, IsDeleted", "ContentDocument", unlinked), True),
-            ]
-        )
+        versions, links, files = found
         if isinstance(links, OffloaderError) and not plain:
-            (links,) = self._api.each_query([(file_links, True)])
+            (links,) = self._api.each_query([_plain_links(self._since(mark))])
             plain = not isinstance(links, OffloaderError)
+        if isinstance(links, Transient):
+            raise links
         refused = isinstance(links, OffloaderError)
         visible = [] if isinstance(links, OffloaderError) else links
         changed = {rows.record_id(row, "ContentDocumentId") for row in _required(versions)}
@@ -286,18 +307,18 @@ class Scanner:
 
     # -- attachments --------------------------------------------------------------------------------------------
 
-    def _attachments(self, state: dict[str, str], mark: Mapping[str, str], signals: Signals) -> Iterator[Page]:
+    def _attachment_page(self, last: str, mark: Mapping[str, str]) -> Statement:
+        filters = [self._since(mark)] if mark else []
+        if last:
+            filters.append(f"Id > '{soql.id18(last)}'")
+        tail = f"ORDER BY Id LIMIT {self._options.page_size}"
+        return soql.select(documents.ATTACHMENT_FIELDS, "Attachment", " AND ".join(filters), tail), bool(mark)
+
+    def _attachments(
+        self, state: dict[str, str], mark: Mapping[str, str], signals: Signals, found: Sequence[Row]
+    ) -> Iterator[Page]:
         """Keyset pages; an incremental scan includes deleted rows, which say so themselves."""
-        size = self._options.page_size
         while True:
-            filters = [self._since(mark)] if mark else []
-            if state["last"]:
-                filters.append(f"Id > '{soql.id18(state['last'])}'")
-            where = " AND ".join(filters)
-            found = self._api.query(
-                soql.select(documents.ATTACHMENT_FIELDS, "Attachment", where, f"ORDER BY Id LIMIT {size}"),
-                all_rows=bool(mark),
-            )
             alive = [row for row in found if not rows.flag(row, "IsDeleted")]
             listed = tuple(
                 signals.annotate(documents.attachment_document(self._source, row, self._org) for row in alive)
@@ -307,14 +328,28 @@ class Scanner:
                 for row in found
                 if rows.flag(row, "IsDeleted")
             )
-            if len(found) < size:
+            if len(found) < self._options.page_size:
                 yield Page(documents=listed, deleted=gone, watermark=_mark(state))
                 return
             state["last"] = rows.record_id(found[-1], "Id")
             yield Page(documents=listed, deleted=gone, cursor=json.dumps(state))
+            (answer,) = self._api.each_query([self._attachment_page(state["last"], mark)])
+            found = _required(answer)
 
 
-def _required(found: list[Row] | OffloaderError) -> Iterable[Row]:
+def _plain_links(since: str) -> Statement:
+    return soql.select("ContentDocumentId, ContentDocument.FileType", "ContentDocumentLink", since), True
+
+
+def _foreign_links(since: str) -> Statement:
+    """As `_plain_links`, without links of files that are links themselves or deleted."""
+    text, all_rows = _plain_links(since)
+    ours = soql.select("ContentDocumentId", "ContentVersion", f"FileType = 'LINK' AND {since}")
+    deleted = soql.select("Id", "ContentDocument", f"IsDeleted = true AND {since}")
+    return f"{text} AND ContentDocumentId NOT IN ({ours}) AND ContentDocumentId NOT IN ({deleted})", all_rows
+
+
+def _required(found: list[Row] | OffloaderError) -> list[Row]:
     if isinstance(found, OffloaderError):
         raise found
     return found

@@ -25,7 +25,7 @@ DEFAULTS: Mapping[str, Paths] = {
 #: parents remembered during one scan
 REMEMBERED = 50_000
 #: rows of one query are one page of an answer, so that no second call is needed
-_IDS_PER_QUERY = 1000
+_IDS_PER_QUERY = 2000
 _DRAFT = "5"
 
 
@@ -53,19 +53,27 @@ class Signals:
     def paths(self, type_name: str) -> Paths:
         """The signals of a type that the org can answer, each with its field paths in order."""
         if type_name not in self._paths:
-            wanted = {**self._configured.get("*", {}), **self._configured.get(type_name, {})}
             usable = {
                 signal: tuple(path for path in paths if self._org.has_path(type_name, path))
-                for signal, paths in wanted.items()
+                for signal, paths in self._wanted(type_name).items()
             }
             self._paths[type_name] = {signal: paths for signal, paths in usable.items() if paths}
         return self._paths[type_name]
 
+    def _wanted(self, type_name: str) -> Paths:
+        return {**self._configured.get("*", {}), **self._configured.get(type_name, {})}
+
     def annotate(self, documents: Iterable[Document]) -> list[Document]:
-        """Return the documents with their parents' signals. A parent that cannot be seen has none: unknown."""
+        """Return the documents with their parents' signals. A parent that cannot be seen has none: unknown.
+
+        Documents that must stay anyway come back as they are: nothing is decided by their parents.
+        """
         documents = list(documents)
-        self._read(soql.unique(parent.id for document in documents for parent in document.parents))
-        result = [replace(each, parents=tuple(self._with(parent) for parent in each.parents)) for each in documents]
+        self._read(soql.unique(parent.id for each in documents if each.skip is None for parent in each.parents))
+        result = [
+            each if each.skip else replace(each, parents=tuple(self._with(parent) for parent in each.parents))
+            for each in documents
+        ]
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return result
@@ -87,6 +95,7 @@ class Signals:
             type_name = self._org.type_of(each)
             if type_name and type_name not in PEOPLE:
                 grouped.setdefault(type_name, []).append(each)
+        self._learn(grouped)
         statements, types = [], []
         for type_name, members in grouped.items():
             fields = self._fields(type_name)
@@ -100,6 +109,12 @@ class Signals:
             for row in found:
                 self._remember(type_name, row, related)
         return related
+
+    def _learn(self, types: Iterable[str]) -> None:
+        """Describe these types, then those that their paths lead to, all of a round together."""
+        wanted = [(each, path) for each in types for paths in self._wanted(each).values() for path in paths]
+        while missing := [unknown for each, path in wanted if (unknown := self._org.unknown_type(each, path))]:
+            self._org.learn(missing)
 
     def _fields(self, type_name: str) -> list[str]:
         fields = soql.unique(path for paths in self.paths(type_name).values() for path in paths)

@@ -61,7 +61,7 @@ class SalesforceSource:
         self.name = name
         self._options = options
         self._api = Api(options, context)
-        self._org = Org(self._api, options.external_id_field)
+        self._org = Org(self._api, options.external_id_field, context.now)
         self._finder = Finder(self._api, self._org)
         self._scanner = Scanner(name, self._api, self._org, options)
         self._blobs = Blobs(self._api, options.max_long_requests)
@@ -134,9 +134,10 @@ def _inspected(request: LinkRequest, found: Standing | None) -> Outcome:
     fault = remove.link_fault(request, found, parents, ids_only=request.document.ref.kind == documents.ATTACHMENTS)
     if fault is None and found.title.strip() != link_title(request).strip():
         fault = "its link has another title"
+    link_ref = {**request.link_ref, **found.ref}
     if fault:
-        return Outcome(status=Status.CONFLICT, reason=fault, link_ref=found.ref)
-    return Outcome(status=Status.DONE, link_ref=found.ref)
+        return Outcome(status=Status.CONFLICT, reason=fault, link_ref=link_ref)
+    return Outcome(status=Status.DONE, link_ref=link_ref)
 
 
 def _split(

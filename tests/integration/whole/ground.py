@@ -44,6 +44,7 @@ class Ground(Plant):
         *bodies: Body,
         parents: Sequence[str] | None = None,
         path: str | None = None,
+        created: datetime = CREATED,
     ) -> str:
         """A file with these versions; returns its ContentDocument id."""
         made = self.org.add_file(
@@ -52,7 +53,7 @@ class Ground(Plant):
             bodies=list(bodies) or [f"the bytes of {title}".encode()],
             owner=self.owner,
             parents=[FileParent(each) for each in ([self.account] if parents is None else parents)],
-            created=CREATED,
+            created=created,
         )
         return made.document_id
 
@@ -90,10 +91,10 @@ class Ground(Plant):
         return sum(rule.fired for rule in self.emulator.faults.rules)
 
     def configure(self, section: str, **values: Any) -> None:
-        """Change one section of the configuration."""
+        """Change a section of the configuration; a value that is a mapping is changed in the same way."""
         yaml = YAML(typ="safe", pure=True)
         value = yaml.load(self.config.read_text(encoding="utf-8"))
-        value[section] = {**value.get(section, {}), **values}
+        merge(value.setdefault(section, {}), values)
         with self.config.open("w", encoding="utf-8") as file:
             yaml.dump(value, file)
 
@@ -131,6 +132,14 @@ class Ground(Plant):
 
     def downloads(self) -> int:
         return self.emulator.counters.outer["blob.get"]
+
+
+def merge(value: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for name, change in changes.items():
+        if isinstance(change, Mapping):
+            merge(value[name], change)
+        else:
+            value[name] = change
 
 
 def sha256(data: bytes) -> str:

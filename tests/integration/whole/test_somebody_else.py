@@ -6,10 +6,6 @@ import pytest
 
 from tests.integration.whole.ground import Ground, sha256
 
-#: the call after (or before) which somebody else acts: the download, the one that makes links, and those that re-read
-#: and remove, counted as calls of that operation from the first download on
-MOMENTS = [("blob.get", 1, False), ("collections.upsert", 1, False), ("sobject.delete", 1, True)]
-
 
 def test_a_parent_deleted_after_the_read_takes_nothing_along(ground: Ground) -> None:
     """A file loses one of its two records in mid-run: it stays, and the next run moves it with the record left."""
@@ -41,7 +37,7 @@ def test_the_only_parent_deleted_after_the_read(ground: Ground) -> None:
 
 
 def test_attachments_go_with_their_deleted_parent(ground: Ground) -> None:
-    """Attachments that were deleted with their record in mid-run are no loss of ours: their copies stay, and no link is made."""
+    """An attachment that was deleted with its record in mid-run gets no link; what was copied of it stays."""
     case = ground.org.insert("Case", {"Subject": "c", "AccountId": ground.account})
     scan = ground.attachment(parent=case)
     ground.remember()
@@ -62,7 +58,6 @@ def test_a_new_version_is_never_removed_unread(ground: Ground, moment: str) -> N
     file = ground.file("edited", b"first")
     ground.remember()
     change = {"action": "new_version", "id": file, "body": "second"}
-    # the first write of links is a composite; the one after it re-reads originals and links before the removal
     rule = {"on": "blob.get", "nth": 1} if moment == "read" else {"on": "collections.upsert", "nth": 1}
     ground.script({**rule, "do": "edit", "change": change})
     report = ground.offloader("run", expect=(3,))

@@ -73,7 +73,7 @@ def test_a_good_configuration_loads(write: Write) -> None:
         (
             "    type: residency\n",
             "    type: residency\n    sources: [dynamics]\n",
-            21,
+            22,
             "no source is named 'dynamics'",
         ),
         ("  de:\n", "  DE:\n", 13, "a name is"),

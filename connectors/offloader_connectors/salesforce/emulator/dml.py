@@ -265,7 +265,7 @@ class Writer:
         place = values.get("FirstPublishLocationId")
         if place and kind_of(place) == "EmailMessage":
             link = {"LinkedEntityId": place, "Visibility": "AllUsers"}
-            files.check_link(self._org, link, update_email=actor.may("UpdateEmailMessages"))
+            files.check_link(self._org, link, update_email=actor.may("CanUpdateEmailMessage"))
         if place and kind_of(place) not in {"User", "ContentWorkspace", "CollaborationGroup", "Organization"}:
             record = self._org.store.get(place)
             if record is None or not self._access.can_read(actor, record):
@@ -287,7 +287,7 @@ class Writer:
         open_kinds = {"User", "Group", "CollaborationGroup", "ContentWorkspace", "Organization"}
         if record is None or (kind_of(record["Id"]) not in open_kinds and not self._access.can_read(actor, record)):
             raise no_reference_access(["LinkedEntityId"])
-        files.check_link(self._org, values, update_email=actor.may("UpdateEmailMessages"))
+        files.check_link(self._org, values, update_email=actor.may("CanUpdateEmailMessage"))
 
     def _check_owner(self, kind: str, values: Row, actor: Actor) -> None:
         owner = values.get("OwnerId")

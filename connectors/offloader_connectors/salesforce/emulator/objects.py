@@ -11,10 +11,10 @@ from offloader_connectors.salesforce.emulator.schema import parse_objects
 PERMISSIONS = (
     "ApiEnabled",
     "BulkApiHardDelete",
+    "CanUpdateEmailMessage",
     "CreateAuditFields",
     "ModifyAllData",
     "QueryAllFiles",
-    "UpdateEmailMessages",
     "UpdateWithInactiveOwner",
     "ViewAllData",
     "ViewAllUsers",

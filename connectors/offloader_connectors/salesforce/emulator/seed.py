@@ -11,7 +11,8 @@ from typing import Any
 
 from offloader_connectors.emulation.corpus import AWKWARD_NAMES, MIME, Corpus
 from offloader_connectors.emulation.world import Document, Hang, Role, Special, World, make_world
-from offloader_connectors.salesforce.emulator.org import FileParent, Org
+from offloader_connectors.salesforce.emulator.objects import PERMISSIONS
+from offloader_connectors.salesforce.emulator.org import INTEGRATION_USER, FileParent, Org
 
 #: In the org's directory, one JSON object a line: `id` (18 characters), `kind` (ContentDocument or Attachment),
 #: `country` (of the store where its bytes belong; null: they may not leave the CRM) and `must_stay`.
@@ -24,9 +25,11 @@ _SENT = "3"
 def seed(org: Org, *, documents: int, seed: int) -> None:
     """Fill a new org with the world of that many documents; the same seed gives the same world.
 
-    Contacts are private, as everything else of an account, so that the user without access sees nothing. Bodies
-    are made one at a time.
+    Contacts are private, as everything else of an account, so that the user without access sees nothing. The
+    integration user lacks Update Email Messages alone, so that files on sent e-mails stay. Bodies are made one at a
+    time.
     """
+    org.user(username=INTEGRATION_USER, permissions=[each for each in PERMISSIONS if each != "CanUpdateEmailMessage"])
     org.options = replace(org.options, sharing={**org.options.sharing, "Contact": "Private"})
     world = make_world(documents, seed)
     loader = _Loader(org, world)
@@ -177,7 +180,8 @@ class _Loader:
             fields = {"ContentDocumentId": made.document_id, "Title": title, "PathOnClient": path}
             self._version(owner, moment, fields | {"VersionData": self._body(document, index)})
         if document.special is Special.ARCHIVED:
-            self.org.update(made.document_id, {"IsArchived": True})
+            stamps = dict.fromkeys(("LastModifiedDate", "SystemModstamp"), document.created[-1])
+            self.org.update(made.document_id, {"IsArchived": True, **stamps})
         return made.document_id
 
     def _version(self, owner: str, moment: datetime, fields: Mapping[str, Any]) -> str:
