@@ -69,6 +69,10 @@ class Ledger(Reader):
         """
         self._write(moving.advance(steps, links))
 
+    def forget_copies(self, versions: Sequence[int]) -> None:
+        """Note that the copies of these versions (pks) were deleted in their stores."""
+        self._write(moving.forget_copies(versions))
+
     def replace_document(self, pk: int, document: Document) -> None:
         """Make the document `pk` this one, which stands in the CRM after a restore, perhaps under new ids.
 

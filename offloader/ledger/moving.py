@@ -156,6 +156,25 @@ def _copy_row(version: int, copy: Copy) -> dict[str, Any]:
     }
 
 
+def forget_copies(pks: Sequence[int]) -> Callable[[Connection, Journal], None]:
+    """A job that drops the copies of versions, with an event for each that says where they were."""
+
+    def job(connection: Connection, journal: Journal) -> None:
+        for part in chunks(list(dict.fromkeys(pks))):
+            mine = copies.c.version.in_(part)
+            rows = connection.execute(
+                select(copies.c.version, copies.c.store, copies.c.key, versions.c.document)
+                .join(versions, versions.c.pk == copies.c.version)
+                .where(mine)
+            )
+            for row in rows.all():
+                data = {"store": row.store, "key": row.key}
+                journal.add("withdrawn", document=row.document, version=row.version, data=data)
+            connection.execute(delete(copies).where(mine))
+
+    return job
+
+
 def replace_document(pk: int, prepared: Prepared) -> Callable[[Connection, Journal], None]:
     """A job that makes the document `pk` the one that now stands in the CRM.
 

@@ -22,6 +22,7 @@ from offloader.moves.plan import check_drift, check_limits, decisions_of, live, 
 from offloader.moves.reading import Copied, Reader
 from offloader.moves.report import RunReport, sentence
 from offloader.moves.site import Site
+from offloader.moves.withdrawing import withdraw
 from offloader.ports import LinkRequest, Outcome, Status
 
 #: these end the run: nothing is wrong with the document, going on is pointless
@@ -162,6 +163,7 @@ class _Applier:
         for rows in decisions_of(self._site, plan_id):
             for entry, item in rows:
                 if item.decision.verdict is not Verdict.MOVE or item.decision.store is None:
+                    withdraw(self._site, entry)
                     continue
                 link = entry.link or self._site.links.link(entry.document.ref)
                 yield Work(entry, item.decision.store, link, link_ref=dict(entry.link_ref))

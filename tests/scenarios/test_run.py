@@ -371,6 +371,26 @@ def test_the_catalog_describes_what_is_stored(house: House) -> None:
     ]
 
 
+def test_a_copy_is_withdrawn_when_the_document_shall_stay(house: House) -> None:
+    """A document that was copied, and whose record moved to another country before its link was written, stays in the
+    CRM, and its bytes leave the store."""
+    ref = house.source.crm.document("File", b"x", parents=[house.account("DE")])
+    house.wrapped_source = Faulty(house.source).on("link", repeat=99, raise_=Exhausted("come back later")).port
+    house.run()
+    assert house.states(ref) == {"verified"}
+    assert len(house.blobs(house.de)) == 1
+    house.source.crm.share(ref, house.account("CN"))
+    house.wrapped_source = None
+
+    report = house.run()
+
+    assert (report.moved, report.review) == (0, 1)
+    assert house.source.crm.bytes_of(ref) == [b"x"]
+    assert house.blobs(house.de) == []
+    for site in house.site():
+        assert reconcile(site, deep=True).same
+
+
 def test_integrity_error_is_not_swallowed(house: House) -> None:
     """An integrity error of a store is reported with the document, and the original stays."""
     ref = house.source.crm.document("File", b"x", parents=[house.account("DE")])

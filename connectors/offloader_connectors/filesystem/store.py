@@ -1,11 +1,13 @@
 """The filesystem store: one file per object, visible only when whole, durable, and read back from the disk.
 
-An object is written to a file below `.incoming`, forced to disk, read back past the page cache, and given its
-name by a hard link, which never replaces a file that is already there. Folders are 0700 and files 0600.
+An object is written to a file that has no name yet, forced to disk, read back past the page cache, and given its
+name by a hard link, which never replaces a file that is already there. A crash leaves nothing of such a file. Where
+the system has none (Linux has: open(2), O_TMPFILE) it is a file below `.incoming`, locked while it is written, which
+a sweep takes away after a crash. Folders are 0700 and files 0600.
 Emptied folders stay: removing one could take away a folder that another process has just made durable.
 """
 
-# A small object costs two dozen system calls: a Path object for each would show in the bill.
+# A small object costs a dozen system calls: a Path object for each would show in the bill.
 # ruff: noqa: PTH102, PTH108, PTH112, PTH120, PTH208
 from __future__ import annotations
 
@@ -27,11 +29,14 @@ from offloader_connectors.filesystem.translate import translate, translated
 
 INCOMING = ".incoming"
 CHUNK = 1 << 20
-_KEY = re.compile(r"[A-Za-z0-9\-_./]+")
+_KEY = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[A-Za-z0-9\-_.]+(?:/(?!\Z)|\Z))+")
+_PREFIX = re.compile(r"[A-Za-z0-9\-_./]+")
 #: how many folders are remembered as durable before starting afresh
 _REMEMBERED = 10_000
 #: how often a race with another process (a name taken, then deleted) is run again
 _ROUNDS = 20
+#: Linux only; elsewhere no file is without a name
+_NAMELESS = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
 
 
 class FilesystemStore:
@@ -39,11 +44,22 @@ class FilesystemStore:
 
     capabilities = StoreCapabilities(conditional_create=True, object_lock=False, max_size=None, concurrency=16)
 
-    def __init__(self, name: str, path: str, attestation: location.Attestation, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        attestation: location.Attestation,
+        now: Callable[[], datetime],
+        *,
+        anonymous: bool = True,
+    ) -> None:
+        """`anonymous`: write to files without a name where the system and the file system can."""
         self.name = name
         self._root = path.rstrip("/") or "/"
         self._attestation = attestation
         self._now = now
+        #: None until the first write finds out
+        self._anonymous = None if anonymous else False
         #: folders whose names are known to be on disk
         self._durable: set[str] = set()
         self._numbers = itertools.count()
@@ -59,19 +75,23 @@ class FilesystemStore:
         With a `digest` the bytes are digested once, as they come back from the disk; without one twice.
         """
         path = self._path(key)
-        with translated(self.name, "write", key):
+        try:
             fd, temporary = self._new_file()
+        except OSError as error:
+            raise translate(error, self.name, "write", key) from error
         try:
             expected = self._write(key, fd, chunks, size, digest)
-            with translated(self.name, "write", key):
+            try:
                 self._settle(fd, path)
-                stored = Stored(key, *_measure(fd))
+                stored = Stored(key, *_measure(fd, expected.size))
                 if stored != expected:
                     raise IntegrityError(
                         f"store {self.name}: {key} came back from the disk with SHA-256 {stored.sha256}, but "
                         f"{expected.sha256} was {'announced' if digest else 'written'}; nothing of it is left behind"
                     )
-                self._publish(key, temporary, path, stored)
+                self._publish(key, fd, temporary, path, stored)
+            except OSError as error:
+                raise translate(error, self.name, "write", key) from error
         finally:
             _discard(fd, temporary)
         return stored
@@ -85,7 +105,7 @@ class FilesystemStore:
             raise translate(error, self.name, "read", key) from error
         try:
             with translated(self.name, "read", key):
-                size, sha256 = _measure(fd)
+                size, sha256 = _measure(fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
         return Stored(key, size, sha256)
@@ -113,7 +133,7 @@ class FilesystemStore:
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """As the port says. Holds the names of one folder at a time (per level) in memory."""
         folder = prefix.rpartition("/")[0]
-        if prefix and not (_KEY.fullmatch(prefix) and ("/" not in prefix or _sound(folder))):
+        if prefix and not (_PREFIX.fullmatch(prefix) and ("/" not in prefix or _KEY.fullmatch(folder))):
             raise Permanent(f"store {self.name}: {prefix!r} is no prefix of a key")
         return self._walk(f"{folder}/" if folder else "", prefix)
 
@@ -131,7 +151,7 @@ class FilesystemStore:
         return swept
 
     def _path(self, key: str) -> str:
-        if not _KEY.fullmatch(key) or not _sound(key) or key.partition("/")[0] == INCOMING:
+        if not _KEY.fullmatch(key) or key.partition("/")[0] == INCOMING:
             raise Permanent(f"store {self.name}: {key!r} is no valid key")
         return f"{self._root}/{key}"
 
@@ -143,7 +163,38 @@ class FilesystemStore:
             raise IsADirectoryError(path)
         return fd
 
-    def _new_file(self) -> tuple[int, str]:
+    def _new_file(self) -> tuple[int, str | None]:
+        """Make a file to write to, without a name where that is possible: its descriptor, and its name if any."""
+        if self._anonymous is None:
+            self._make_root()
+            self._anonymous = self._can_be_anonymous()
+        if not self._anonymous:
+            return self._named_file()
+        folder = f"{self._root}/{INCOMING}"
+        try:
+            return os.open(folder, _NAMELESS, 0o600), None
+        except FileNotFoundError:
+            self._make_root()
+            return os.open(folder, _NAMELESS, 0o600), None
+
+    def _can_be_anonymous(self) -> bool:
+        """Try it once. Whatever goes wrong: with a named file it works, or fails with an error that says more."""
+        if not hasattr(os, "O_TMPFILE"):
+            return False
+        fd, name = -1, f"{self._root}/{INCOMING}/{os.getpid()}-{id(self):x}-{next(self._numbers)}"
+        try:
+            fd = os.open(f"{self._root}/{INCOMING}", _NAMELESS, 0o600)
+            _link(fd, None, name)
+            os.unlink(name)
+        except OSError:
+            return False
+        else:
+            return True
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _named_file(self) -> tuple[int, str]:
         """Make a file below `.incoming` and lock it, so that a sweep leaves it alone while this process lives."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
@@ -195,8 +246,8 @@ class FilesystemStore:
 
     def _settle(self, fd: int, path: str) -> None:
         """Make the object's folders, and force them and the file to disk."""
-        folder = os.path.dirname(path)
-        made = self._make_folders(folder)
+        folder = path.rpartition("/")[0]
+        made = () if folder in self._durable else self._make_folders(folder)
         os.fsync(fd)
         for parent in made:
             _sync_folder(parent)
@@ -222,11 +273,11 @@ class FilesystemStore:
             yield folder
             folder = os.path.dirname(folder)
 
-    def _publish(self, key: str, temporary: str, path: str, stored: Stored) -> None:
+    def _publish(self, key: str, fd: int, temporary: str | None, path: str, stored: Stored) -> None:
         """Give the file its name, or find the same bytes there already. Raises Conflict for other bytes."""
         for _ in range(_ROUNDS):
             try:
-                os.link(temporary, path)
+                _link(fd, temporary, path)
             except FileExistsError:
                 if os.path.isdir(path):
                     raise Permanent(f"store {self.name}: {key} is a folder of other objects") from None
@@ -240,7 +291,7 @@ class FilesystemStore:
             except FileNotFoundError as error:
                 self._durable.clear()
                 raise Transient(f"store {self.name}: the folder of {key} was taken away by somebody else") from error
-            _sync_folder(os.path.dirname(path))
+            _sync_folder(path.rpartition("/")[0])
             return
         raise Transient(f"store {self.name}: {key} is being written and deleted by somebody else all the time")
 
@@ -305,21 +356,30 @@ class _Reading:
         self.close()
 
 
-def _sound(key: str) -> bool:
-    return not any(part in ("", ".", "..") for part in key.split("/"))
+def _measure(fd: int, size: int) -> tuple[int, str]:
+    """Read a whole file of `size` bytes from the disk, past the page cache where the system allows.
 
-
-def _measure(fd: int) -> tuple[int, str]:
-    """Read a whole file from the disk, past the page cache where the system allows; return size and SHA-256."""
-    size = os.fstat(fd).st_size
+    Returns size and SHA-256 of what came. Of a file that is longer one byte more is read, so that it shows.
+    """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     sha256 = hashlib.sha256()
     offset = 0
-    while chunk := os.pread(fd, min(CHUNK, size - offset + 1), offset):
+    while chunk := os.pread(fd, want := min(CHUNK, size - offset + 1), offset):
         sha256.update(chunk)
         offset += len(chunk)
+        if offset == size and len(chunk) < want:
+            break  # less than asked, right where it should end: nothing follows
     return offset, sha256.hexdigest()
+
+
+def _link(fd: int, temporary: str | None, path: str) -> None:
+    """Give an open file its name, from the one that it has or, having none, as open(2) says under O_TMPFILE."""
+    if temporary is not None:
+        os.link(temporary, path)
+    else:
+        # Any src_dir_fd makes Python call linkat(2), which follows the link; the source's path is absolute.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
 
 
 def _sync_folder(folder: str) -> None:
@@ -330,10 +390,11 @@ def _sync_folder(folder: str) -> None:
         os.close(fd)
 
 
-def _discard(fd: int, temporary: str) -> None:
+def _discard(fd: int, temporary: str | None) -> None:
     """Take the temporary name away, then the lock. What cannot be removed is left to the next sweep."""
-    with contextlib.suppress(OSError):
-        os.unlink(temporary)
+    if temporary is not None:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
     os.close(fd)
 
 

@@ -175,7 +175,7 @@ class Linker:
         optional = {
             key: job.request.link.id,
             "Description": document.extra.get("description"),
-            "OwnerId": None if job.owner_later or job.unowned else document.owner,
+            "OwnerId": self._api.user_id if job.unowned else None if job.owner_later else document.owner,
             "FirstPublishLocationId": job.place,
             "SharingPrivacy": "P" if self._private(job) else None,
         }

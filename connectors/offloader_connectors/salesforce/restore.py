@@ -154,7 +154,7 @@ class Restorer:
         if document_id is not None:
             fields |= {"ContentDocumentId": document_id, "ReasonForChange": version.extra.get("reason")}
         else:
-            fields["OwnerId"] = document.owner if shape.owner else None
+            fields["OwnerId"] = document.owner if shape.owner else self._api.user_id
             fields["FirstPublishLocationId"] = document.parents[0].id if shape.placed else None
             fields["SharingPrivacy"] = "P" if document.extra.get("sharing_privacy") == "P" else None
             if shape.dates:

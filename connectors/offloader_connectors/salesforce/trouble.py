@@ -135,7 +135,7 @@ def _by_code(
             resume_after=retry_after(headers) or RESUME_AFTER,
         )
     if error.code in _LOGIN or "REST API is not enabled" in error.message:
-        return AuthError(f"{said}; check the connected app, its session policies and the source's user")
+        return AuthError(f"{said}; check the Salesforce connected app, its session policies and the source's user")
     if error.code in _GONE_ANSWER:
         return Gone(said)
     if error.code in _TRANSIENT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from offloader.model import Finding, Severity
@@ -46,6 +48,31 @@ def test_missing_permissions(world: World, source: SalesforceSource, permission:
     assert missing[code].remedy
     assert bool(missing[code].hides) is hides
     assert set(missing) <= {code, "no-update-email-messages"}
+
+
+def test_other_name_of_a_permission(world: World, source: SalesforceSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the org has not the usual fields, those that it has are asked for, by either name."""
+    fields = world.org.objects["UserPermissionAccess"].lower
+    usual = fields["permissionscanupdateemailmessage"]
+    renamed = replace(usual, name="PermissionsUpdateEmailMessages")
+    known = world.org.objects["UserPermissionAccess"].fields
+    for names, old, new in (
+        (fields, usual.name.lower(), renamed.name.lower()),
+        (known, usual.name, renamed.name),
+    ):
+        monkeypatch.delitem(names, old)
+        monkeypatch.setitem(names, new, renamed)
+    monkeypatch.delitem(known, "PermissionsCreateAuditFields")
+    monkeypatch.delitem(fields, "permissionscreateauditfields")
+
+    found = by_code(source)
+    world.reset_counters()
+    list(source.scan("Attachment"))
+
+    assert found["no-query-all-files"].severity is Severity.OK
+    assert "lacks" in found["no-update-email-messages"].message
+    assert "does not offer" in found["no-audit-fields"].message
+    assert sum(world.calls().values()) == 1
 
 
 def test_external_id(world: World, source: SalesforceSource) -> None:

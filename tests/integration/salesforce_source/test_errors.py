@@ -277,11 +277,11 @@ class TestLimits:
 
     def test_own_budget(self, world: World) -> None:
         """The operator's number of calls is kept to."""
-        source = world.source(budget={"daily_calls": 3})
+        source = world.source(budget={"daily_calls": 1})
         with pytest.raises(Exhausted):
             list(source.scan("ContentDocument"))
 
-        assert sum(world.calls().values()) == 3
+        assert sum(world.calls().values()) == 1
 
     def test_secrets_stay_out_of_errors(self, world: World, source: SalesforceSource) -> None:
         """No token stands in any error of the connector."""

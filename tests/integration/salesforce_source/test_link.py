@@ -160,19 +160,73 @@ class TestLink:
         assert not world.calls()
 
     def test_inactive_owner(self, world: World, source: SalesforceSource) -> None:
-        """A file of an inactive owner is refused with the reason, its neighbours are linked, and nothing is left
-        behind.
+        """Where the org takes no inactive owner, the running user owns the link, on the same parents; that is noted,
+        and no fault when the link is read back or the original is removed.
         """
         leaver = world.org.user(username="leaver@example.com")
+        originals = [world.file("a", owner=leaver).document_id, world.file("b").document_id]
+        wanted_shares = shares(world, originals[0], but=leaver)
+        world.org.user(username="leaver@example.com", active=False)
+        found = [request(each) for each in files(source)]
+
+        outcomes = source.link(found)
+
+        running = world.org.integration_user
+        assert [each.status for each in outcomes] == [Status.DONE, Status.DONE]
+        assert [each.link_ref.get("owner") for each in outcomes] == ["running user", None]
+        owners = [world.org.get(each.link_ref["document"])["OwnerId"] for each in outcomes]
+        assert owners == [running, world.owner]
+        assert shares(world, outcomes[0].link_ref["document"], but=running) == wanted_shares
+        done = linked(found, outcomes)
+        assert [each.status for each in world.source().inspect(done)] == [Status.DONE, Status.DONE]
+        again = world.source().link([replace(each, attempted=True, link_ref={}) for each in done])
+        assert [(each.status, dict(each.link_ref)) for each in again] == [
+            (each.status, dict(each.link_ref)) for each in outcomes
+        ]
+        assert [each.status for each in world.source().remove(done)] == [Status.DONE, Status.DONE]
+
+    def test_inactive_owners_break_one_batch(self, world: World, source: SalesforceSource) -> None:
+        """Only the first batch with an inactive owner takes more than two calls, and tries none of them twice."""
+        leaver = world.org.user(username="leaver@example.com")
+        for number in range(6):
+            world.file(f"f{number}", owner=(leaver, world.owner)[number % 2])
+        world.org.user(username="leaver@example.com", active=False)
+        found = [request(each) for each in files(source)]
+        calls = []
+        for part in (found[:3], found[3:]):
+            world.reset_counters()
+            assert {each.status for each in source.link(part)} == {Status.DONE}
+            calls.append(sum(world.calls().values()))
+
+        assert calls[0] <= 5
+        assert calls[1] == 2
+
+    def test_owner_left_since_the_scan(self, world: World, source: SalesforceSource) -> None:
+        """An owner who was active when the file was read, and is not any more, does not stop the link."""
+        leaver = world.org.user(username="leaver@example.com")
         world.file("a", owner=leaver)
-        world.file("b")
+        wanted = request(only(source))
         world.org.user(username="leaver@example.com", active=False)
 
-        refused, done = source.link([request(each) for each in files(source)])
+        (outcome,) = source.link([wanted])
 
-        assert (refused.status, done.status) == (Status.REFUSED, Status.DONE)
-        assert "INACTIVE_OWNER" in refused.reason
-        assert len(links_of(world)) == 1
+        assert outcome.status is Status.DONE
+        assert source.remove(linked([wanted], [outcome]))[0].status is Status.DONE
+
+    def test_inactive_owner_of_a_file_shared_with_the_running_user(
+        self, world: World, source: SalesforceSource
+    ) -> None:
+        """The running user's own share of the file stands in its ownership of the link."""
+        leaver = world.org.user(username="leaver@example.com")
+        world.file("a", owner=leaver, parents=[world.account, world.org.integration_user])
+        world.org.user(username="leaver@example.com", active=False)
+        wanted = request(only(source))
+
+        (outcome,) = source.link([wanted])
+
+        assert outcome.status is Status.DONE
+        assert source.inspect(linked([wanted], [outcome]))[0].status is Status.DONE
+        assert source.remove(linked([wanted], [outcome]))[0].status is Status.DONE
 
     def test_sent_email(self, world: World, source: SalesforceSource) -> None:
         """A file on a sent e-mail is refused without the permission, and nothing is left behind."""

@@ -87,6 +87,28 @@ class TestFiles:
         assert len(living) == 2
 
 
+@pytest.mark.parametrize("kind", ["ContentDocument", "Attachment"])
+def test_owner_who_has_left(world: World, source: SalesforceSource, kind: str) -> None:
+    """What an inactive user owned comes back owned by the running user where the org refuses inactive owners."""
+    leaver = world.org.user(username="leaver@example.com")
+    if kind == "Attachment":
+        world.attachment(world.account, "scan.pdf", b"abc", owner=leaver)
+    else:
+        world.file("contract", b"one", b"two", owner=leaver)
+    wanted, shelf = moved(source, kind)
+    world.org.user(username="leaver@example.com", active=False)
+    permissions = ["ViewAllData", "QueryAllFiles", "ModifyAllData", "CreateAuditFields"]
+    world.org.user(username="integration@offloader.example", permissions=permissions)
+
+    outcome = source.restore(wanted, shelf)
+
+    assert outcome.status is Status.DONE
+    assert outcome.document is not None
+    assert outcome.document.owner == world.org.integration_user
+    assert read(source, outcome.document) == list(shelf.kept.values())[-1]
+    assert [each.id for each in outcome.document.parents] == [world.account]
+
+
 def test_original_still_there(world: World, source: SalesforceSource) -> None:
     """A file that was not removed yet is not uploaded a second time."""
     ids = world.file("f")

@@ -1,4 +1,4 @@
-"""An emulated org in this process, so that a test says exactly what it holds; the command line works on it from outside."""
+"""An emulated org in this process: a test says exactly what it holds, the command line works on it from outside."""
 
 from __future__ import annotations
 

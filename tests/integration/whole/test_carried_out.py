@@ -1,4 +1,4 @@
-"""Acts that were carried out just before the kill, so that the ledger could not say so: they are recognised, not repeated."""
+"""Acts carried out just before a kill, so that the ledger could not say so: they are recognised, not repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BODY = b"precious"
 @pytest.mark.parametrize("command", ["run", "scan"])
 @pytest.mark.parametrize("kind", ["file", "attachment", "mailed"])
 def test_a_removal_just_before_the_kill_is_recognised(ground: Ground, kind: str, command: str) -> None:
-    """After a kill between the last act in the CRM and the ledger's word the document ends as done, and can come home."""
+    """After a kill between the last act in the CRM and the ledger's word the document is done, and can come home."""
     make = {
         "file": lambda: ground.file("kept", BODY),
         "attachment": lambda: ground.attachment(body=BODY),

@@ -28,7 +28,7 @@ BIG = 2 << 30
 
 
 def test_equal_titles_and_names_stay_apart(ground: Ground) -> None:
-    """Documents with the same title, name and parent, even with the same bytes, each get a link and a copy of their own."""
+    """Documents with the same title, name, parent and even bytes each get a link and a copy of their own."""
     twins = [ground.file("twin", body, path="twin.pdf") for body in (b"one", b"two", b"one")]
     ground.attachment("twin.pdf", b"one"), ground.attachment("twin.pdf", b"one")
     ground.email_attachment("twin.pdf", b"one")

@@ -23,7 +23,7 @@ KILLS = [
 
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: "-".join(map(str, kill)))
 def test_a_killed_restore_is_finished(ground: Ground, kill: tuple[str, str, int, str]) -> None:
-    """After a kill in the middle of a restore the next restore finishes it: each document is back once, without link."""
+    """After a kill in the middle of a restore the next restore finishes it: each document is back once."""
     finishes(ground, kill, ())
 
 

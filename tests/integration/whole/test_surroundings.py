@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.whole.ground import Ground, sha256
+from tests.integration.whole.ground import Ground
 
 BACKWARDS = """
 import sys
@@ -38,6 +38,7 @@ def small_disk(ground: Ground) -> Iterator[Path]:
     """The German store's folder is a disk of one megabyte."""
     folder = ground.directory / "stores/de"
     folder.mkdir(parents=True)
+    ground.configure("stores", de={"filesystem": "tmpfs"})
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True, capture_output=True)
     try:
         yield folder
@@ -156,7 +157,7 @@ def test_an_expired_attestation_moves_nothing(ground: Ground) -> None:
     ground.files(2)
     ground.remember()
     text = ground.config.read_text(encoding="utf-8")
-    ground.configure("stores", **dict.fromkeys(("de", "us", "au", "br"), {"attested_until": "2020-01-01"}))
+    ground.configure("stores", **{name: {"attested_until": "2020-01-01"} for name in ("de", "us", "au", "br")})
     report = ground.offloader("run", expect=(0, 3))
     assert report["moved"] == report["versions_copied"] == 0
     assert report["blocked"] + report["review"] + report["kept"] == 2
@@ -167,7 +168,7 @@ def test_an_expired_attestation_moves_nothing(ground: Ground) -> None:
 
 @pytest.mark.parametrize("missing", ["QueryAllFiles", "ModifyAllData"])
 def test_a_scan_that_cannot_see_everything_says_so(ground: Ground, missing: str) -> None:
-    """Without a permission that shows all documents a scan is NOT complete, says what is hidden, and ends with exit 3."""
+    """Without a permission that shows all documents a scan is NOT complete, says what is hidden, and exits with 3."""
     ground.file(), ground.email_attachment()
     rows = ground.org.rows("PermissionSet")
     everything = {name.removeprefix("Permissions") for row in rows for name, value in row.items() if value is True}
