@@ -24,6 +24,8 @@ class Sandbox:
 
     url: str
     ca_file: Path
+    #: the process that serves it, if it is one of its own
+    pid: int = 0
 
     def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """Ask the emulator itself; such calls are not counted as CRM requests. `body` is sent as JSON."""
@@ -54,7 +56,7 @@ def running_sandbox(crm: str, directory: Path, *, documents: int, seed: int) -> 
             if not line:
                 raise OffloaderError("the emulated CRM did not start; its message stands above")
             ready = json.loads(line)
-            yield Sandbox(ready["url"], Path(ready["ca_file"]))
+            yield Sandbox(ready["url"], Path(ready["ca_file"]), process.pid)
         finally:
             process.terminate()
             try:

@@ -116,11 +116,12 @@ def version_text(version: Version) -> str:
 def version(text: str) -> Version:
     """Build a version from its JSON."""
     fields = load(text)
-    checksum = fields.pop("checksum", None)
-    return Version(
-        **(fields | {"created": when(fields.get("created")), "modified": when(fields.get("modified"))}),
-        checksum=Checksum(*checksum) if checksum else None,
-    )
+    if "checksum" in fields:
+        fields["checksum"] = Checksum(*fields["checksum"])
+    for name in ("created", "modified"):
+        if name in fields:
+            fields[name] = when(fields[name])
+    return Version(**fields)
 
 
 def item_text(item: PlanItem) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -30,6 +31,8 @@ def stamp(moment: datetime) -> str:
 
 def plain(text: str) -> str:
     """The text without what a database cannot hold: lone surrogates and NUL are spelled out."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
@@ -117,17 +120,23 @@ class Journal:
             self._rows.clear()
 
 
-def _text(value: int | str | None) -> str:
-    return "null" if value is None else str(value) if isinstance(value, int) else canonical(value)
+@lru_cache(1024)
+def _word(value: str | None) -> str:
+    """A type, state or rule as JSON: few of them, over and over."""
+    return canonical(value)
+
+
+def _number(value: int | None) -> str:
+    return "null" if value is None else str(value)
 
 
 def _canonical_event(row: Mapping[str, Any]) -> str:
     # Put together by hand because `data` is canonical JSON already; a test holds it equal to `canonical` of the
     # whole event.
     return (
-        f'{{"at":"{row["at"]}","data":{row["data"]},"document":{_text(row["document"])},'
-        f'"from":{_text(row["from_state"])},"rule":{_text(row["rule"])},"seq":{row["seq"]},'
-        f'"to":{_text(row["to_state"])},"type":{_text(row["type"])},"version":{_text(row["version"])}}}'
+        f'{{"at":"{row["at"]}","data":{row["data"]},"document":{_number(row["document"])},'
+        f'"from":{_word(row["from_state"])},"rule":{_word(row["rule"])},"seq":{row["seq"]},'
+        f'"to":{_word(row["to_state"])},"type":{_word(row["type"])},"version":{_number(row["version"])}}}'
     )
 
 

@@ -59,18 +59,12 @@ def advance(steps: Sequence[Step], links: Links) -> Callable[[Connection, Journa
         moves = []
         states = {pk: state for pk, (_, state) in known.items()}
         for step, json in zip(steps, data, strict=True):
-            document, _ = known[step.version]
-            moves.append({"b_pk": step.version, "b_state": step.to, "b_detail": plain(step.detail)})
+            pk, to = step.version, step.to
+            moves.append({"b_pk": pk, "b_state": to, "b_detail": plain(step.detail)})
             journal.add(
-                "transition",
-                document=document,
-                version=step.version,
-                old=states[step.version],
-                new=step.to,
-                rule=step.rule,
-                data=json,
+                "transition", document=known[pk][0], version=pk, old=states[pk], new=to, rule=step.rule, data=json
             )
-            states[step.version] = step.to
+            states[pk] = to
         if moves:
             _move(connection, moves, steps, known)
         execute_many(connection, _COPY, rows)
@@ -129,6 +123,8 @@ def _link(connection: Connection, journal: Journal, links: Links) -> None:
 
 
 def _event_data(step: Step) -> str:
+    if not step.data and not step.detail and step.copy is None:
+        return "{}"
     data = dict(step.data)
     if step.detail:
         data["detail"] = step.detail

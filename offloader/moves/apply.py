@@ -116,6 +116,8 @@ class _Applier:
         self._works_by_version: dict[int, Work] = {}
         self._superseded = site.ledger.superseded()
         self._reading = 0
+        #: reads in a row that failed after all tries: when every thread has had one, nobody answers any more
+        self._misses = 0
         self._held = 0
         #: by step, source, kind and strategy: what goes together in one call
         self._ready: dict[tuple[Stage, str, str, Strategy], deque[Work]] = {}
@@ -255,6 +257,7 @@ class _Applier:
         work.waiting.discard(task.pk)
         event = self._without_superseded(event)
         if event.copy is not None:
+            self._misses = 0
             work.copies[task.pk] = event.copy
             detail = "found in the store" if event.reused else ""
             steps.append(Step(version=task.pk, to=State.COPIED, copy=event.copy, detail=detail))
@@ -286,6 +289,10 @@ class _Applier:
             return
         if isinstance(error, StoreFull):
             self._closed_stores[task.store] = error
+        if isinstance(error, Transient):
+            self._misses += 1
+            if self._misses > self._threads:
+                self._stop(error)
         said = f"{error}; nothing is lost, the next run tries again" if isinstance(error, Transient) else str(error)
         steps.append(Step(version=task.pk, to=State.FAILED, detail=said))
         if not already:

@@ -17,6 +17,7 @@ from offloader.model import Document, Link, Version
 from offloader.ports import Store
 
 FORMAT = "offloader-catalog-1"
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]) -> bytes:
@@ -56,7 +57,7 @@ def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]
         ],
     }
     # ASCII only: names that are no valid Unicode survive, and any editor can show the file.
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii") + b"\n"
+    return _encode(value).encode("ascii") + b"\n"
 
 
 def write_segments(

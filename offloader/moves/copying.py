@@ -58,10 +58,11 @@ def put_small(store: Store, task: CopyTask, data: bytes, site: Site) -> Copy:
     """Store a body that is held in memory. Raises IntegrityError if it is not what the CRM has."""
     digest = Digest.of(data)
     check_against_crm(task, digest)
-    stored = store.put(task.key, [data], size=len(data), digest=digest)
+    key = task.key
+    stored = store.put(key, [data], size=len(data), digest=digest)
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
-    return Copy(task.store, task.key, digest, site.context.now())
+    return Copy(task.store, key, digest, site.context.now())
 
 
 def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site) -> Copy:

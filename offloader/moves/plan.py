@@ -27,6 +27,7 @@ SETTLED = frozenset({State.KEPT, State.BLOCKED, State.REVIEW})
 UNDER_WAY = frozenset({State.PLANNED, State.COPIED, State.VERIFIED, State.LINKED, State.DONE})
 STATE_OF = {Verdict.KEEP: State.KEPT, Verdict.BLOCKED: State.BLOCKED, Verdict.REVIEW: State.REVIEW}
 PAGE = 500
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ def _basis(site: Site, proofs: Mapping[str, LocationProof], now_usable: Mapping[
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return _encode(value).encode("utf-8", "surrogatepass")
 
 
 def item_line(entry: Entry, item: PlanItem) -> bytes:

@@ -50,17 +50,20 @@ class Gate:
         """Hold a place while `calls` calls run one after another."""
         thread = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: thread in self._running or len(self._running) < self.limit)
+            while thread not in self._running and len(self._running) >= self.limit:
+                self._changed.wait()
             self._running[thread] = self._running.get(thread, 0) + 1
         try:
-            self._wait_for_turn(calls)
+            if self._per_second or self._not_before > float("-inf"):
+                self._wait_for_turn(calls)
             started = self.monotonic()
             try:
                 yield
             except Throttled as error:
                 self.throttled(error, started)
                 raise
-            self._grow()
+            if self._limit < self._most:
+                self._grow()
         finally:
             with self._changed:
                 self._running[thread] -= 1

@@ -1,13 +1,11 @@
 """The filesystem store: one file per object, visible only when whole, durable, and read back from the disk.
 
-An object is written to a file that has no name yet, forced to disk, read back past the page cache, and given its
-name by a hard link, which never replaces a file that is already there. A crash leaves nothing of such a file. Where
-the system has none (Linux has: open(2), O_TMPFILE) it is a file below `.incoming`, locked while it is written, which
-a sweep takes away after a crash. Folders are 0700 and files 0600.
+An object is written to a file below `.incoming`, forced to disk, read back past the page cache, and given its
+name by a hard link, which never replaces a file that is already there. Folders are 0700 and files 0600.
 Emptied folders stay: removing one could take away a folder that another process has just made durable.
 """
 
-# A small object costs a dozen system calls: a Path object for each would show in the bill.
+# A small object costs two dozen system calls: a Path object for each would show in the bill.
 # ruff: noqa: PTH102, PTH108, PTH112, PTH120, PTH208
 from __future__ import annotations
 
@@ -35,8 +33,6 @@ _PREFIX = re.compile(r"[A-Za-z0-9\-_./]+")
 _REMEMBERED = 10_000
 #: how often a race with another process (a name taken, then deleted) is run again
 _ROUNDS = 20
-#: Linux only; elsewhere no file is without a name
-_NAMELESS = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
 
 
 class FilesystemStore:
@@ -44,22 +40,11 @@ class FilesystemStore:
 
     capabilities = StoreCapabilities(conditional_create=True, object_lock=False, max_size=None, concurrency=16)
 
-    def __init__(
-        self,
-        name: str,
-        path: str,
-        attestation: location.Attestation,
-        now: Callable[[], datetime],
-        *,
-        anonymous: bool = True,
-    ) -> None:
-        """`anonymous`: write to files without a name where the system and the file system can."""
+    def __init__(self, name: str, path: str, attestation: location.Attestation, now: Callable[[], datetime]) -> None:
         self.name = name
         self._root = path.rstrip("/") or "/"
         self._attestation = attestation
         self._now = now
-        #: None until the first write finds out
-        self._anonymous = None if anonymous else False
         #: folders whose names are known to be on disk
         self._durable: set[str] = set()
         self._numbers = itertools.count()
@@ -89,7 +74,7 @@ class FilesystemStore:
                         f"store {self.name}: {key} came back from the disk with SHA-256 {stored.sha256}, but "
                         f"{expected.sha256} was {'announced' if digest else 'written'}; nothing of it is left behind"
                     )
-                self._publish(key, fd, temporary, path, stored)
+                self._publish(key, temporary, path, stored)
             except OSError as error:
                 raise translate(error, self.name, "write", key) from error
         finally:
@@ -163,38 +148,7 @@ class FilesystemStore:
             raise IsADirectoryError(path)
         return fd
 
-    def _new_file(self) -> tuple[int, str | None]:
-        """Make a file to write to, without a name where that is possible: its descriptor, and its name if any."""
-        if self._anonymous is None:
-            self._make_root()
-            self._anonymous = self._can_be_anonymous()
-        if not self._anonymous:
-            return self._named_file()
-        folder = f"{self._root}/{INCOMING}"
-        try:
-            return os.open(folder, _NAMELESS, 0o600), None
-        except FileNotFoundError:
-            self._make_root()
-            return os.open(folder, _NAMELESS, 0o600), None
-
-    def _can_be_anonymous(self) -> bool:
-        """Try it once. Whatever goes wrong: with a named file it works, or fails with an error that says more."""
-        if not hasattr(os, "O_TMPFILE"):
-            return False
-        fd, name = -1, f"{self._root}/{INCOMING}/{os.getpid()}-{id(self):x}-{next(self._numbers)}"
-        try:
-            fd = os.open(f"{self._root}/{INCOMING}", _NAMELESS, 0o600)
-            _link(fd, None, name)
-            os.unlink(name)
-        except OSError:
-            return False
-        else:
-            return True
-        finally:
-            if fd >= 0:
-                os.close(fd)
-
-    def _named_file(self) -> tuple[int, str]:
+    def _new_file(self) -> tuple[int, str]:
         """Make a file below `.incoming` and lock it, so that a sweep leaves it alone while this process lives."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
@@ -273,11 +227,11 @@ class FilesystemStore:
             yield folder
             folder = os.path.dirname(folder)
 
-    def _publish(self, key: str, fd: int, temporary: str | None, path: str, stored: Stored) -> None:
+    def _publish(self, key: str, temporary: str, path: str, stored: Stored) -> None:
         """Give the file its name, or find the same bytes there already. Raises Conflict for other bytes."""
         for _ in range(_ROUNDS):
             try:
-                _link(fd, temporary, path)
+                os.link(temporary, path)
             except FileExistsError:
                 if os.path.isdir(path):
                     raise Permanent(f"store {self.name}: {key} is a folder of other objects") from None
@@ -373,15 +327,6 @@ def _measure(fd: int, size: int) -> tuple[int, str]:
     return offset, sha256.hexdigest()
 
 
-def _link(fd: int, temporary: str | None, path: str) -> None:
-    """Give an open file its name, from the one that it has or, having none, as open(2) says under O_TMPFILE."""
-    if temporary is not None:
-        os.link(temporary, path)
-    else:
-        # Any src_dir_fd makes Python call linkat(2), which follows the link; the source's path is absolute.
-        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
-
-
 def _sync_folder(folder: str) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -390,11 +335,10 @@ def _sync_folder(folder: str) -> None:
         os.close(fd)
 
 
-def _discard(fd: int, temporary: str | None) -> None:
+def _discard(fd: int, temporary: str) -> None:
     """Take the temporary name away, then the lock. What cannot be removed is left to the next sweep."""
-    if temporary is not None:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    with contextlib.suppress(OSError):
+        os.unlink(temporary)
     os.close(fd)
 
 

@@ -18,6 +18,7 @@ from offloader.model import Document, VersionRef
 from offloader.ports import Delivery
 from offloader_connectors.salesforce import documents, soql, trouble
 from offloader_connectors.salesforce.api import Api
+from offloader_connectors.salesforce.downloads import Reply
 from offloader_connectors.salesforce.session import network_reason
 
 CHUNK = 256 * 1024
@@ -34,6 +35,8 @@ class Blobs:
         self._slots = threading.BoundedSemaphore(max_long_requests)
         self._lock = threading.Lock()
         self._large: OrderedDict[str, None] = OrderedDict()
+        #: something on the way compresses bodies although that was not asked for
+        self._compressed = False
 
     def expect(self, found: Iterable[Document]) -> None:
         """Remember which versions are large, so that their downloads wait before they begin."""
@@ -76,8 +79,16 @@ class Blobs:
             raise
         return _Body(response, slot, ref)
 
-    def _get(self, path: str, ref: VersionRef) -> urllib3.BaseHTTPResponse:
-        response = self._api.wire("blob.get", "GET", path, {"Accept-Encoding": "identity"})
+    def _get(self, path: str, ref: VersionRef) -> Reply:
+        response: Reply
+        if self._compressed:
+            response = self._api.wire("blob.get", "GET", path, {"Accept-Encoding": "identity"})
+        else:
+            response = self._api.download("blob.get", path)
+            self._compressed = response.headers.get("Content-Encoding", "identity") != "identity"
+            if self._compressed:
+                response.close()
+                return self._get(path, ref)
         if response.status == 200:
             return response
         try:
@@ -113,10 +124,10 @@ class _Slot:
 class _Body(Iterator[bytes]):
     """Chunks of one answer.
 
-    Ending early raises Transient: urllib3 compares Content-Length and chunk marks. So does going on after `close`.
+    Ending early raises Transient: Content-Length and chunk marks are compared. So does going on after `close`.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, slot: _Slot, ref: VersionRef) -> None:
+    def __init__(self, response: Reply, slot: _Slot, ref: VersionRef) -> None:
         self._response = response
         self._chunks = response.stream(CHUNK, decode_content=True)
         self._slot = slot

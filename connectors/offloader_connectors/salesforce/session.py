@@ -59,13 +59,16 @@ def tls_context(options: SalesforceOptions, directory: Path) -> ssl.SSLContext:
     return context
 
 
-def open_pool(options: SalesforceOptions, directory: Path) -> urllib3.PoolManager:
-    """One connection pool for everything. urllib3 reads no environment; nothing is retried or redirected here."""
+def open_pool(options: SalesforceOptions, tls: ssl.SSLContext) -> urllib3.PoolManager:
+    """One connection pool for everything but downloads.
+
+    urllib3 reads no environment; nothing is retried or redirected here.
+    """
     return urllib3.PoolManager(
         maxsize=POOL_SIZE,
         block=False,
         retries=False,
-        ssl_context=tls_context(options, directory),
+        ssl_context=tls,
         timeout=urllib3.Timeout(connect=options.timeouts.connect, read=options.timeouts.read),
     )
 
