@@ -106,6 +106,7 @@ class Download:
         self._host = host
         self._connection = connection
         self._response = response
+        self._whole = False
         self.status = response.status
 
     @property
@@ -131,11 +132,12 @@ class Download:
             yield chunk
         if response.length:
             raise ProtocolError(f"{response.length} bytes are missing")
+        self._whole = True
 
     def release_conn(self) -> None:
         """Keep the connection for the next download if this body was read to its end."""
-        whole = self._response.isclosed() and not self._response.will_close
-        if whole and self._connection.sock is not None and len(self._idle) < _IDLE:
+        reusable = self._whole and not self._response.will_close and self._connection.sock is not None
+        if reusable and len(self._idle) < _IDLE:
             self._idle.append((self._host, self._connection))
         else:
             self.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -297,3 +298,36 @@ class TestLimits:
                 assert token not in str(chain)
                 assert token not in repr(chain)
                 chain = chain.__cause__
+
+
+def test_compressed_on_the_way(world: World, source: SalesforceSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where something on the way compresses bodies unasked, they are read by the client that decodes them."""
+    world.file("f", b"plain bytes")
+    document = only(source)
+
+    class Compressed:
+        status = 200
+        headers: ClassVar = {"Content-Encoding": "gzip"}
+
+        def close(self) -> None:
+            """Nothing was read of it."""
+
+    monkeypatch.setattr(source._api, "download", lambda *_: Compressed())
+
+    assert read(source, document) == b"plain bytes"
+
+
+def test_connections_are_used_again(world: World, source: SalesforceSource) -> None:
+    """One download after the other goes over one connection, also after one that the server has closed meanwhile."""
+    for number in range(3):
+        world.file(f"f{number}", f"body {number}".encode())
+    found = everything(source.scan("ContentDocument")).values()
+    assert [read(source, each) for each in found] == [b"body 0", b"body 1", b"body 2"]
+    idle = source._api._downloads._idle
+    ((_, connection),) = idle
+    first = next(iter(found))
+    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    assert read(source, first) == b"body 0"
+    ((_, fresh),) = idle
+    assert fresh is not connection

@@ -104,3 +104,15 @@ def restores_once(ground: Ground, write: str, nth: int) -> None:
     assert bodies(ground) == ALL
     assert not ground.links()
     ground.converges(moved=0)
+
+
+def test_a_restored_twin_is_not_taken_for_an_upload_that_never_arrived(ground: Ground) -> None:
+    """Of two attachments alike in everything both come back, also when the second's upload breaks off unheard."""
+    ground.attachment("twin", b"same"), ground.attachment("twin", b"same")
+    ground.remember()
+    ground.offloader("run", expect=(0,))
+    ground.script({"on": "sobject.create", "nth": 2, "do": "drop_before"})
+    restored = ground.offloader("restore", "--all", expect=(0,))
+    assert ground.fired() == 1
+    assert restored["restored"] == restored["links_removed"] == 2
+    assert bodies(ground) == [(sha256(b"same"),)] * 2

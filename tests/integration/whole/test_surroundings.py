@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -73,21 +72,6 @@ def test_a_second_offloader_is_sent_away(ground: Ground) -> None:
         assert f"pid {first.pid}" in second["message"]
         assert first.wait() == 0
     ground.converges(moved=0)
-
-
-def test_sigterm_ends_a_run_in_order(ground: Ground) -> None:
-    """A run that is told to stop finishes what is under way, says so, and the next one goes on."""
-    ground.files(60)
-    ground.remember()
-    ground.script({"on": "blob.get", "do": "delay", "seconds": 1})
-    with subprocess.Popen([*ground.command("run"), "--json"], stdout=subprocess.PIPE, text=True) as run:
-        while ground.downloads() < 2:
-            assert run.poll() is None
-        run.send_signal(signal.SIGTERM)
-        assert run.wait() in (1, 4)
-    ground.nothing_lost()
-    ground.converges()
-    assert ground.downloads() == 60
 
 
 def test_a_clock_that_went_backwards_changes_nothing(ground: Ground) -> None:

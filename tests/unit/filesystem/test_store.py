@@ -160,14 +160,26 @@ def test_folders_of_another_process_are_forced_to_disk(
     assert {str(tmp_path / "de"), str(tmp_path / "de" / "a")} <= {*synced}
 
 
-def test_a_lying_disk_is_caught(store: FilesystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes that come back from the disk otherwise than they were written are never published."""
+LIES: dict[str, Callable[[int], object]] = {
+    "other": lambda fd: os.pwrite(fd, b"?", 7),
+    "longer": lambda fd: os.pwrite(fd, b"?", len(BODY)),
+    "much longer": lambda fd: os.ftruncate(fd, 1 << 22),
+    "shorter": lambda fd: os.ftruncate(fd, len(BODY) - 1),
+    "empty": lambda fd: os.ftruncate(fd, 0),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lying_disk_is_caught(
+    store: FilesystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    """Bytes that come back from the disk otherwise than they were written, or more or less, are never published."""
     fsync = os.fsync
 
     def lying(fd: int) -> None:
         fsync(fd)
         if stat.S_ISREG(os.fstat(fd).st_mode):
-            os.pwrite(fd, b"?", 7)
+            LIES[lie](fd)
 
     monkeypatch.setattr(os, "fsync", lying)
     with pytest.raises(IntegrityError, match=KEY):
