@@ -12,7 +12,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 DOCS = Path(__file__).resolve().parent
-WIDTH = 112
+WIDTH = 118
 PAPER, INK = (24, 26, 31), (214, 217, 222)
 RED, GREEN, YELLOW = (224, 108, 98), (126, 188, 122), (214, 178, 98)
 BLUE, MAGENTA, CYAN = (110, 162, 220), (190, 140, 200), (100, 186, 190)
@@ -48,7 +48,7 @@ def styled(line: str) -> Text:
     text.highlight_regex(r"✓", "green")
     text.highlight_regex(r"✗|^  !.*", "red")
     text.highlight_regex(r"^  (Moved|Stayed|Failed|Saves|Calls)\b", "bold")
-    text.highlight_regex(r"\b(BLOCKED|REVIEW|KEEP) \S+$", "yellow")
+    text.highlight_regex(r"\b(BLOCKED|REVIEW|KEEP) [\w-]+", "yellow")
     return text
 
 

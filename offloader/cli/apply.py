@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import Exit, exit_for
-from offloader.cli.output import Answer, size
+from offloader.cli.output import Answer, size, why
 from offloader.cli.session import Json, session_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def answer(report: RunReport) -> Answer:
             f"{report.kept} kept, {report.blocked} blocked, {report.review} to review, "
             f"{report.conflict} changed meanwhile, {report.failed} failed."
         ),
-        *(f"  {reason}: {count}" for reason, count in sorted(report.reasons.items())),
+        *why(report.reasons, report.examples),
         f"{requests} CRM requests in {report.seconds:.1f} s.",
         *(f"NOT complete: {spot}" for spot in report.blind_spots),
         *(f"! {error}" for error in report.errors),

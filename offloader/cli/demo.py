@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import Exit
-from offloader.cli.output import Answer, note, size
+from offloader.cli.output import Answer, note, size, why
 from offloader.cli.session import Json, Session
 from offloader.model import State
 
@@ -89,9 +89,10 @@ def _answer(
         f"  Moved     {report.moved} documents ({report.versions_moved} versions, {size(report.bytes)})",
         *(f"              to {store}: {count}" for store, count in sorted(proof.by_store.items())),
         f"  Stayed    {report.kept + report.blocked + report.review}",
-        *(f"              {count:>5}  {reason}" for reason, count in sorted(report.reasons.items())),
+        *(f"      {line}" for line in why(report.reasons, report.examples)),
         f"  Failed    {report.failed}",
-        f"  Saves     about ${saved[0]:.2f} a month ({saved[1]}), before the price of the store",
+        f"  Saves     about ${saved[0]:.2f} a month, before the price of the store",
+        f"              {saved[1]}",
         (
             f"  Calls     {total} CRM requests, {data['requests_per_version']} per version moved, "
             f"as the CRM counted them ({report.seconds:.1f} s)"

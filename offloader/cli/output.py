@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,10 @@ from offloader.cli.exits import Exit
 
 if TYPE_CHECKING:
     from offloader.moves.site import Progress
+
+
+#: characters of a reason that are shown in a summary
+LONGEST_REASON = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,16 @@ def show(answer: Answer, *, as_json: bool) -> None:
         for line in answer.lines:
             sys.stdout.write(printable(line) + "\n")
     sys.stdout.flush()
+
+
+def why(reasons: Mapping[str, int], examples: Mapping[str, str]) -> list[str]:
+    """What stayed, a line a code: how many, the code, and one document's reason in words."""
+    lines = []
+    for code, count in sorted(reasons.items(), key=lambda each: -each[1]):
+        example = examples.get(code, "")
+        short = example if len(example) <= LONGEST_REASON else f"{example[:LONGEST_REASON]}…"
+        lines.append(f"{count:>6}  {code}" + (f": {short}" if short else ""))
+    return lines
 
 
 def size(count: float) -> str:
@@ -79,9 +93,6 @@ class Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._rich.add_task(stage, total=total)
         self._rich.update(self._tasks[stage], completed=done, total=total)
-
-
-Writer = Callable[[str], None]
 
 
 def note(text: str) -> None:

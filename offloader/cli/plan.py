@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import Exit
-from offloader.cli.output import Answer, size
+from offloader.cli.output import Answer, size, why
 from offloader.cli.session import Json, session_of
 from offloader.errors import ConfigError
 from offloader.model import Verdict
@@ -56,7 +56,7 @@ def answer(summary: PlanSummary) -> Answer:
             f"({summary.versions} versions, {size(summary.bytes)})."
         ),
         *(f"  to {store}: {count} documents" for store, count in sorted(summary.stores.items())),
-        *(f"  {code}: {count} documents" for code, count in sorted(summary.codes.items()) if code[:4] != "MOVE"),
+        *why({code: count for code, count in summary.codes.items() if code[:4] != "MOVE"}, summary.examples),
         f"SHA-256 {summary.sha256}",
         f"Nothing was moved. Carry it out with: offloader apply {summary.id}",
     ]

@@ -79,7 +79,7 @@ def apply_plan(site: Site, plan_id: str, *, trusted: bool = False) -> RunReport:
     site.ledger.set_plan_status(plan_id, "applying")
     site.ledger.set_meta(RUNNING, plan_id)
     report = RunReport(plan=plan_id)
-    report.count_plan(row.totals["verdicts"], row.totals["codes"])
+    report.count_plan(row.totals)
     before = requests_of(site)
     started = site.context.monotonic()
     _Applier(site, plan_id, report, suspect=suspect, total=row.totals["verdicts"].get(Verdict.MOVE, 0)).run()
@@ -379,6 +379,7 @@ class _Applier:
             steps.extend(work.steps(State.REVIEW, outcome.reason, rule="crm"))
             self._report.review += 1
             self._report.reasons["REVIEW CRM_REFUSES"] += 1
+            self._report.examples.setdefault("REVIEW CRM_REFUSES", outcome.reason)
         else:
             steps.extend(work.steps(State.CONFLICT, outcome.reason))
             self._report.conflict += 1

@@ -42,6 +42,8 @@ class PlanSummary:
     verdicts: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     stores: Counter[str] = field(default_factory=Counter)
+    #: one document's reason for each code, in words
+    examples: dict[str, str] = field(default_factory=dict)
 
     @property
     def moves(self) -> int:
@@ -55,6 +57,7 @@ class PlanSummary:
             "verdicts": dict(self.verdicts),
             "codes": dict(self.codes),
             "stores": dict(self.stores),
+            "examples": self.examples,
         }
 
 
@@ -209,7 +212,10 @@ def _count(summary: PlanSummary, item: PlanItem) -> None:
     verdict = item.decision.verdict
     summary.documents += 1
     summary.verdicts[verdict] += 1
-    summary.codes[f"{verdict} {item.decision.code}"] += 1
+    code = f"{verdict} {item.decision.code}"
+    summary.codes[code] += 1
+    if item.decision.reasons:
+        summary.examples.setdefault(code, item.decision.reasons[-1].text)
     if verdict is Verdict.MOVE and item.decision.store:
         summary.versions += item.versions
         summary.bytes += item.size

@@ -32,6 +32,8 @@ class RunReport:
     crm_requests: Counter[str] = field(default_factory=Counter)
     #: reasons of what stayed, with how many
     reasons: Counter[str] = field(default_factory=Counter)
+    #: one document's reason for each of `reasons`, in words
+    examples: dict[str, str] = field(default_factory=dict)
     #: what went wrong, one line a document, at most `MAX_ERRORS`
     errors: list[str] = field(default_factory=list)
     #: why the run stopped before its end
@@ -46,8 +48,11 @@ class RunReport:
         if len(self.errors) < self.MAX_ERRORS:
             self.errors.append(message if str(document.ref.id) in message else f"{document.ref}: {message}")
 
-    def count_plan(self, verdicts: Mapping[str, int], codes: Mapping[str, int]) -> None:
-        """Take over what the plan left alone."""
+    def count_plan(self, totals: Mapping[str, Any]) -> None:
+        """Take over what the plan left alone, from its totals."""
+        verdicts: Mapping[str, int] = totals["verdicts"]
+        codes: Mapping[str, int] = totals["codes"]
+        self.examples.update(totals["examples"])
         self.documents = sum(verdicts.values())
         self.kept = verdicts.get(Verdict.KEEP, 0)
         self.blocked = verdicts.get(Verdict.BLOCKED, 0)
