@@ -17,7 +17,6 @@ from offloader.ports import LinkRequest, Status
 
 MOVED = frozenset({State.DONE})
 HELD_IN_STORE = frozenset({State.VERIFIED, State.LINKED, State.DONE, State.RESTORED})
-STAYS = frozenset({State.KEPT, State.BLOCKED, State.REVIEW, State.SEEN, State.PLANNED, State.FAILED, State.CONFLICT})
 PAGE = 200
 
 
