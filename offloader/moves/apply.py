@@ -116,6 +116,7 @@ class _Applier:
         self._works_by_version: dict[int, Work] = {}
         self._superseded = site.ledger.superseded()
         self._reading = 0
+        self._copied = 0
         #: reads in a row that failed after all tries: when every thread has had one, nobody answers any more
         self._misses = 0
         self._held = 0
@@ -258,6 +259,8 @@ class _Applier:
         event = self._without_superseded(event)
         if event.copy is not None:
             self._misses = 0
+            self._copied += 1
+            self._site.progress("copy", self._copied, self._plan.totals["versions"])
             work.copies[task.pk] = event.copy
             detail = "found in the store" if event.reused else ""
             steps.append(Step(version=task.pk, to=State.COPIED, copy=event.copy, detail=detail))
