@@ -14,6 +14,7 @@ import typer
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, note, size, why
 from offloader.cli.session import Json, Session
+from offloader.errors import ConfigError
 from offloader.model import State
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def command(
 @contextlib.contextmanager
 def _directory(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
+        if (keep / "ledger.sqlite").exists():
+            raise ConfigError(f"{keep} holds an earlier demo; name another directory, or delete it")
         keep.mkdir(parents=True, exist_ok=True)
         yield keep.resolve()
         return
