@@ -19,7 +19,7 @@ from offloader.cli.serving import served
 from offloader.config import Config
 from offloader.ledger import Entry
 from offloader.model import State, Strategy
-from offloader.moves.restore import entries_in
+from offloader.moves.pages import entries_in
 from offloader.moves.site import Site
 
 READERS = 8

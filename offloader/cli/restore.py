@@ -22,7 +22,8 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Put documents back in the CRM, byte for byte with parents and sharing, and take their links away."""
-    from offloader.moves.restore import entries_in, find, restore  # noqa: PLC0415
+    from offloader.moves.pages import entries_in  # noqa: PLC0415
+    from offloader.moves.restore import find, restore  # noqa: PLC0415
 
     if bool(document) == everything:
         raise ConfigError("name the documents to put back, or say --all")

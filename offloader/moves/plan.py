@@ -16,6 +16,7 @@ from typing import Any
 from offloader.errors import ConfigError, Drift, Permanent, Refused
 from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step, VersionEntry
 from offloader.model import Decision, LocationProof, Reason, State, Verdict
+from offloader.moves.pages import pages
 from offloader.moves.site import Limits, Site
 from offloader.ports import Target
 
@@ -131,7 +132,7 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
     )
     summary = PlanSummary(site.ledger.create_plan(header))
     digest = hashlib.sha256(_canonical(_header_value(header)))
-    for entries in _pages(site, states):
+    for entries in pages(site, states, size=PAGE):
         chosen = [entry for entry in entries if not sources or entry.document.ref.source in sources]
         items, steps = [], []
         for entry in chosen:
@@ -151,13 +152,6 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
     site.ledger.seal_plan(summary.id, sha256=summary.sha256, totals=summary.totals())
     site.ledger.set_meta("basis", basis)
     return summary
-
-
-def _pages(site: Site, states: Collection[State]) -> Iterator[list[Entry]]:
-    after = 0
-    while entries := site.ledger.entries(states=states, after=after, limit=PAGE):
-        after = entries[-1].pk
-        yield entries
 
 
 def live(entry: Entry) -> list[VersionEntry]:
@@ -258,27 +252,16 @@ def check_drift(site: Site, plan_id: str) -> None:
         if was != proof_digest(target.proof):
             found.append(f"the location proof of {target.store} was {was}, is {proof_digest(target.proof)}")
     digest = hashlib.sha256(_canonical(_header_value(header)))
-    for lines, changed in _plan_lines(site, plan_id):
-        for line in lines:
-            digest.update(line + b"\n")
-        found.extend(f"{ref} changed since the plan" for ref in changed)
+    for rows in decisions_of(site, plan_id):
+        for entry, item in rows:
+            digest.update(item_line(entry, item) + b"\n")
+            if _changed(entry, item):
+                found.append(f"{entry.document.ref} changed since the plan")
     if digest.hexdigest() != row.sha256:
         found.append("the plan itself is not what was sealed")
     if found:
         more = f", and {len(found) - 5} more" if len(found) > 5 else ""
         raise Drift(f"plan {plan_id} is refused: {'; '.join(found[:5])}{more}. Make a new one with `offloader plan`.")
-
-
-def _plan_lines(site: Site, plan_id: str) -> Iterator[tuple[list[bytes], list[str]]]:
-    after = 0
-    while rows := site.ledger.plan_items(plan_id, after=after, limit=PAGE):
-        after = rows[-1][0]
-        entries = site.ledger.entries_by_pk([item.document for _, item in rows])
-        lines = [item_line(entry, item) for entry, (_, item) in zip(entries, rows, strict=True)]
-        yield (
-            lines,
-            [str(entry.document.ref) for entry, (_, item) in zip(entries, rows, strict=True) if _changed(entry, item)],
-        )
 
 
 def _changed(entry: Entry, item: PlanItem) -> bool:
@@ -294,9 +277,9 @@ def export_plan(site: Site, plan_id: str) -> Iterator[bytes]:
     row = plan_of(site, plan_id)
     value = {"plan": plan_id, "sha256": row.sha256, "totals": row.totals, **_header_value(row.header)}
     yield _canonical(value) + b"\n"
-    for lines, _ in _plan_lines(site, plan_id):
-        for line in lines:
-            yield line + b"\n"
+    for rows in decisions_of(site, plan_id):
+        for entry, item in rows:
+            yield item_line(entry, item) + b"\n"
 
 
 def decisions_of(site: Site, plan_id: str) -> Iterator[Sequence[tuple[Entry, PlanItem]]]:

@@ -152,11 +152,3 @@ def _prove(site: Site, entry: Entry, document: Document) -> None:
                 raise IntegrityError("what the CRM shows after the restore is not what was stored; the link stays")
     if by_ref:
         raise IntegrityError("the CRM did not deliver every restored version; the link stays")
-
-
-def entries_in(site: Site, states: set[State]) -> Iterator[Entry]:
-    """Every document with a version in one of these states, read a page at a time."""
-    after = 0
-    while entries := site.ledger.entries(states=states, after=after, limit=200):
-        after = entries[-1].pk
-        yield from entries

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from offloader.errors import OffloaderError
 from offloader.ledger import Entry
 from offloader.model import State
+from offloader.moves.pages import entries_in, pages
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Status
 
@@ -49,7 +50,7 @@ class Comparisons:
 def verify(site: Site, *, each: Callable[[Comparison], None] | None = None) -> Comparisons:
     """Read every stored copy back and compare its digest with the ledger's. Asks the CRM nothing."""
     result = Comparisons()
-    for entry in _entries(site, HELD_IN_STORE):
+    for entry in entries_in(site, HELD_IN_STORE):
         _report(result, _copies(site, entry, deep=True) or Comparison("=", str(entry.document.ref)), each)
     return result
 
@@ -60,7 +61,7 @@ def reconcile(site: Site, *, deep: bool = False, each: Callable[[Comparison], No
     `deep` reads every stored byte back; otherwise presence and size are compared.
     """
     result = Comparisons()
-    for entries in _pages(site, frozenset(State) - {State.ERASED}):
+    for entries in pages(site, frozenset(State) - {State.ERASED}, size=PAGE):
         for comparison in _compare_page(site, entries, deep=deep):
             _report(result, comparison, each)
     for comparison in _unknown_objects(site):
@@ -72,18 +73,6 @@ def _report(result: Comparisons, comparison: Comparison, each: Callable[[Compari
     result.add(comparison)
     if each is not None:
         each(comparison)
-
-
-def _pages(site: Site, states: frozenset[State]) -> Iterator[list[Entry]]:
-    after = 0
-    while entries := site.ledger.entries(states=states, after=after, limit=PAGE):
-        after = entries[-1].pk
-        yield entries
-
-
-def _entries(site: Site, states: frozenset[State]) -> Iterator[Entry]:
-    for page in _pages(site, states):
-        yield from page
 
 
 def _copies(site: Site, entry: Entry, *, deep: bool) -> Comparison | None:

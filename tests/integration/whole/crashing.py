@@ -14,7 +14,8 @@ from pathlib import Path
 
 from offloader.config import load_config
 from offloader.model import State
-from offloader.moves.restore import entries_in, restore
+from offloader.moves.pages import entries_in
+from offloader.moves.restore import restore
 from offloader.moves.run import run
 from offloader.moves.site import Site
 from offloader.system import system_context
