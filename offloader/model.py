@@ -127,6 +127,8 @@ class VersionRef:
 
     document: DocumentRef
     id: str
+    #: bytes as the CRM says, for packing and pacing; no part of the name
+    size: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return str(self.document) if self.id == self.document.id else f"{self.document}@{self.id}"
@@ -143,6 +145,8 @@ class Version:
     name: str
     #: bytes, None where the CRM does not say
     size: int | None
+    #: bytes by which `size` may be off, where the CRM computes it from an encoded form
+    size_slack: int = 0
     mime: str | None = None
     checksum: Checksum | None = None
     created: datetime | None = None
@@ -207,7 +211,7 @@ class Document:
         return sum(version.size or 0 for version in self.versions)
 
     def version_ref(self, version: Version) -> VersionRef:
-        return VersionRef(self.ref, version.id)
+        return VersionRef(self.ref, version.id, version.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ class SourceCapabilities:
     kinds: tuple[KindCapabilities, ...]
     #: largest number of items that one call of the method takes
     read_batch: int = 1
+    #: most bytes (by known sizes) in one `read` of several versions; None: only their number counts
+    read_bytes: int | None = None
     link_batch: int = 200
     remove_batch: int = 200
     #: how many calls at once the source can bear
@@ -195,7 +197,8 @@ class Source(Protocol):
         """Remove originals of two-step kinds, each re-read in the same breath. In order.
 
         CONFLICT, and nothing removed, if the document or its parents changed since `request.document`, or if the
-        link no longer stands. An original that is already gone is DONE. In-place kinds: DONE, nothing to do.
+        link no longer stands. An original that is already gone is DONE. In-place kinds have nothing left to remove:
+        DONE, or CONFLICT if the CRM shows that something else stands where the placeholder was written.
         """
 
     def restore(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:

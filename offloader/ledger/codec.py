@@ -103,6 +103,7 @@ def version_text(version: Version) -> str:
         }
         | _compact(
             {
+                "size_slack": version.size_slack or None,
                 "mime": version.mime,
                 "checksum": [version.checksum.algorithm, version.checksum.hex] if version.checksum else None,
                 "created": _time(version.created),

@@ -19,7 +19,7 @@ from offloader.model import Link, LocationProof, State, Strategy, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
 from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of, planned_proof, proof_digest
-from offloader.moves.reading import Copied, Reader
+from offloader.moves.reading import Copied, Group, Reader
 from offloader.moves.report import RunReport, sentence
 from offloader.moves.site import Site
 from offloader.moves.withdrawing import withdraw
@@ -124,7 +124,8 @@ class _Applier:
         self._ready: dict[tuple[Stage, str, str, Strategy], deque[Work]] = {}
         self._proofs: dict[str, LocationProof] = {}
         self._closed_stores: dict[str, OffloaderError] = {}
-        self._waiting_groups: dict[str, list[tuple[CopyTask, Copy | None]]] = {name: [] for name in site.sources}
+        #: by source and kind
+        self._groups: dict[tuple[str, str], Group] = {}
         limits = [site.pace.concurrency or source.capabilities.concurrency for source in site.sources.values()]
         # Twice as many threads as calls: while one half talks to the CRM, the other half writes to stores.
         self._threads = 2 * sum(limits)
@@ -148,6 +149,9 @@ class _Applier:
         """One turn: hand out work, wait for results, write them down. False when all is done."""
         if self._report.stopped is None:
             self._hand_out(copiers)
+        else:
+            # what was not sent stays planned, for the next run
+            self._reading -= sum(len(group.empty()) for group in self._groups.values())
         self._start_batches(batchers)
         if not self._reading and not self._batches.running:
             return bool(self._report.stopped is None and (not self._fed or any(self._ready.values())))
@@ -178,8 +182,11 @@ class _Applier:
                 self._fed = True
                 break
             self._begin(work, copiers)
-        for name in self._waiting_groups:
-            self._send_group(name, copiers)
+        waiting = sum(len(group.tasks) for group in self._groups.values())
+        if self._fed or self._reading == waiting:
+            # nothing more can come, or nothing else is under way that could make room for it
+            for (source, _), group in self._groups.items():
+                self._send(source, group, copiers)
 
     def _begin(self, work: Work, copiers: ThreadPoolExecutor) -> None:
         states = {version.state for version in work.versions}
@@ -202,17 +209,23 @@ class _Applier:
             self._works_by_version[version.pk] = work
             self._reading += 1
             self._held += task.held
-            self._waiting_groups[name].append((task, known))
-            if len(self._waiting_groups[name]) >= self._capabilities[name].read_batch:
-                self._send_group(name, copiers)
+            group = self._group(work)
+            if not group.takes(task):
+                self._send(name, group, copiers)
+            group.add(task, known)
+            if len(group.tasks) >= group.most:
+                self._send(name, group, copiers)
         if not work.waiting:
             self._enqueue(Stage.LINK, work)
 
-    def _send_group(self, name: str, copiers: ThreadPoolExecutor) -> None:
-        group = self._waiting_groups[name]
-        if group:
-            self._waiting_groups[name] = []
-            copiers.submit(self._readers[name].copy, group)
+    def _group(self, work: Work) -> Group:
+        ref = work.entry.document.ref
+        capabilities = self._capabilities[ref.source]
+        return self._groups.setdefault((ref.source, ref.kind), Group(capabilities.read_batch, capabilities.read_bytes))
+
+    def _send(self, source: str, group: Group, copiers: ThreadPoolExecutor) -> None:
+        if group.tasks:
+            copiers.submit(self._readers[source].copy, group.empty())
 
     def _store_is_proven(self, name: str) -> bool:
         """Whether a write may rest on the store's proof now; re-proves a stale one, and compares it with the plan's."""
@@ -351,11 +364,9 @@ class _Applier:
             pending = [v for v in work.versions if v.state not in (State.LINKED, State.DONE)]
             steps.extend(Step(version=v.pk, to=State.LINKED, data={"link": work.link.id}) for v in pending)
             self._report.links_verified += 1
-        if outcome.status is Status.DONE:
+            # In place, nothing is left to remove; the source looks once more whether the placeholder still stands.
             work.tries = 0
             after.append((Stage.REMOVE, work))
-        elif outcome.status is Status.REPLACED:
-            self._done(work, steps)
         else:
             self._stays(work, outcome, steps)
 

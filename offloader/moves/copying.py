@@ -95,7 +95,7 @@ def check_against_crm(task: CopyTask, digest: Digest) -> None:
                 f"{task.what}: the bytes read ({digest.size}) do not match the CRM's own checksum; "
                 "nothing was removed, it is tried again in the next run"
             )
-    elif version.size is not None and version.size != digest.size:
+    elif version.size is not None and abs(version.size - digest.size) > version.size_slack:
         raise IntegrityError(
             f"{task.what}: {digest.size} bytes were read, the CRM says {version.size}; "
             "nothing was removed, it is tried again in the next run"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from offloader.errors import Gone, IntegrityError, OffloaderError, StoreFull, Transient
 from offloader.ledger import Copy
@@ -22,6 +22,32 @@ class Copied:
     copy: Copy | None = None
     error: OffloaderError | None = None
     reused: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """Versions of one kind of one source that are to be read in one call, each with the copy that the ledger knows."""
+
+    most: int
+    most_bytes: int | None
+    tasks: list[tuple[CopyTask, Copy | None]] = field(default_factory=list)
+    bytes: int = 0
+
+    def takes(self, task: CopyTask) -> bool:
+        """Whether there is room; a version too large for any group goes alone."""
+        if not self.tasks:
+            return True
+        too_large = self.most_bytes is not None and self.bytes + (task.version.size or 0) > self.most_bytes
+        return len(self.tasks) < self.most and not too_large
+
+    def add(self, task: CopyTask, known: Copy | None) -> None:
+        self.tasks.append((task, known))
+        self.bytes += task.version.size or 0
+
+    def empty(self) -> list[tuple[CopyTask, Copy | None]]:
+        """Return the tasks, and begin anew."""
+        tasks, self.tasks, self.bytes = self.tasks, [], 0
+        return tasks
 
 
 class Reader:

@@ -8,13 +8,12 @@ download starts again.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 import urllib3
 
 from offloader.errors import OffloaderError, Permanent, Transient
-from offloader.model import Document, VersionRef
+from offloader.model import VersionRef
 from offloader.ports import Delivery
 from offloader_connectors.salesforce import documents, soql, trouble
 from offloader_connectors.salesforce.api import Api
@@ -24,7 +23,6 @@ from offloader_connectors.salesforce.session import network_reason
 CHUNK = 256 * 1024
 #: downloads above this may run for 20 seconds, of which an org bears few at once
 LARGE = 8 * 1024 * 1024
-_REMEMBERED = 20_000
 
 
 class Blobs:
@@ -33,18 +31,8 @@ class Blobs:
     def __init__(self, api: Api, max_long_requests: int) -> None:
         self._api = api
         self._slots = threading.BoundedSemaphore(max_long_requests)
-        self._lock = threading.Lock()
-        self._large: OrderedDict[str, None] = OrderedDict()
         #: something on the way compresses bodies although that was not asked for
         self._compressed = False
-
-    def expect(self, found: Iterable[Document]) -> None:
-        """Remember which versions are large, so that their downloads wait before they begin."""
-        large = [each.id for document in found for each in document.versions if (each.size or 0) > LARGE]
-        with self._lock:
-            self._large.update(dict.fromkeys(large))
-            while len(self._large) > _REMEMBERED:
-                self._large.popitem(last=False)
 
     def read(self, refs: Iterable[VersionRef]) -> Iterator[Delivery]:
         """Deliver one body after the other; asking for the next gives the one before up."""
@@ -62,10 +50,8 @@ class Blobs:
 
     def _open(self, ref: VersionRef) -> _Body:
         path = self._api.root + _path(ref)
-        with self._lock:
-            large = ref.id in self._large
         slot = _Slot(self._slots)
-        if large:
+        if (ref.size or 0) > LARGE:
             slot.take()
         try:
             response = self._get(path, ref)

@@ -90,9 +90,7 @@ class SalesforceSource:
         return self._checker.check()
 
     def scan(self, kind: str, *, since: str | None = None, cursor: str | None = None) -> Iterator[Page]:
-        for page in self._scanner.scan(kind, since, cursor):
-            self._blobs.expect(page.documents)
-            yield page
+        return self._scanner.scan(kind, since, cursor)
 
     def fetch(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
         return self._scanner.fetch(refs)

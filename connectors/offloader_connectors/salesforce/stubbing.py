@@ -13,6 +13,7 @@ from typing import Any
 
 from offloader.model import Document
 from offloader.ports import LinkRequest, Outcome, Status
+from offloader_connectors.placeholder import Form
 from offloader_connectors.salesforce import documents, rows, soql, stub, trouble
 from offloader_connectors.salesforce.api import RECORDS_PER_COLLECTION, Api
 from offloader_connectors.salesforce.rows import Row
@@ -24,7 +25,7 @@ _FIELDS = "Id, Name, BodyLength, Description"
 class Stubber:
     """Overwrites attachments by placeholders. Thread-safe."""
 
-    def __init__(self, api: Api, scanner: Scanner, form: stub.Form) -> None:
+    def __init__(self, api: Api, scanner: Scanner, form: Form) -> None:
         self._api = api
         self._scanner = scanner
         self._form = form
