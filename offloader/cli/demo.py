@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from offloader.model import State
 
 if TYPE_CHECKING:
     from offloader.cli.demo_proof import Proof
+    from offloader.cli.demo_sandbox import Sandbox
     from offloader.moves.report import RunReport
     from offloader.moves.site import Site
 
@@ -26,29 +27,36 @@ if TYPE_CHECKING:
 def command(
     context: typer.Context,
     documents: Annotated[int, typer.Option(min=1, help="How many documents to make.")] = 200,
-    crm: Annotated[str, typer.Option(help="Which CRM to emulate: salesforce.")] = "salesforce",
+    crm: Annotated[str, typer.Option(help="Which CRM to emulate: salesforce, dynamics365, or all.")] = "salesforce",
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory, to look around.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds make equal documents.")] = 1,
     as_json: Json = False,
 ) -> Answer:
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
     from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
-    from offloader.cli.demo_sandbox import running_sandbox  # noqa: PLC0415
+    from offloader.cli.demo_sandbox import running_sandboxes  # noqa: PLC0415
     from offloader.moves.run import run  # noqa: PLC0415
 
     with _directory(keep) as directory:
         note(f"Starting an emulated {crm} with {documents} documents in {directory} …")
-        with running_sandbox(crm, directory, documents=documents, seed=seed) as crm_server:
-            before = witness(crm_server)
-            crm_server.reset_requests()
+        with running_sandboxes(crm, directory, documents=documents, seed=seed) as crms:
+            before = {name: witness(each) for name, each in crms.items()}
+            for each in crms.values():
+                each.reset_requests()
             session = Session(directory / "offloader.yaml")
             with session.site() as site:
                 report = run(site)
-                requests = crm_server.requests()
+                requests = _requests(crms)
                 note("Opening every link through the gateway, and looking for what should be gone …")
-                proof = prove(site, session.config(), crm_server, before)
+                proof = prove(site, session.config(), crms, before)
                 saved = _saving(site)
-    return _answer(report, requests, proof, saved, keep)
+    return _answer(report, requests, proof, saved, keep, crm)
+
+
+def _requests(crms: Mapping[str, Sandbox]) -> dict[str, int]:
+    """CRM requests by operation, as the servers counted them; of several CRMs with their names."""
+    prefix = {name: f"{name}/" if len(crms) > 1 else "" for name in crms}
+    return {prefix[name] + what: count for name, each in crms.items() for what, count in each.requests().items()}
 
 
 @contextlib.contextmanager
@@ -76,7 +84,12 @@ def _saving(site: Site) -> tuple[float, str]:
 
 
 def _answer(
-    report: RunReport, requests: dict[str, int], proof: Proof, saved: tuple[float, str], keep: Path | None
+    report: RunReport,
+    requests: dict[str, int],
+    proof: Proof,
+    saved: tuple[float, str],
+    keep: Path | None,
+    crm: str,
 ) -> Answer:
     data = report.as_json()
     total = sum(requests.values())
@@ -109,7 +122,7 @@ def _answer(
         *(f"  ! {problem}" for problem in proof.problems[:20]),
         *(f"  ! {error}" for error in report.errors[:20]),
         "",
-        _next(keep),
+        _next(keep, crm),
     ]
     return Answer(Exit.DONE if good else Exit.FAILED, data, lines)
 
@@ -118,10 +131,10 @@ def _tick(good: bool) -> str:
     return "✓" if good else "✗"
 
 
-def _next(keep: Path | None) -> str:
+def _next(keep: Path | None, crm: str) -> str:
     if keep is None:
         return "Look around yourself: offloader demo --keep demo, then offloader -c demo/offloader.yaml status"
     return (
-        f"Everything is in {keep}. Start the CRM again with `offloader sandbox salesforce --dir {keep}`, then try: "
+        f"Everything is in {keep}. Start the CRM again with `offloader sandbox {crm} --dir {keep}`, then try: "
         f"offloader -c {keep}/offloader.yaml status | reconcile | restore --all"
     )

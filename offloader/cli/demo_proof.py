@@ -85,30 +85,35 @@ def witness(sandbox: Sandbox) -> Witness:
     return Witness(documents, answer["reader"], answer["stranger"])
 
 
-def prove(site: Site, config: Config, sandbox: Sandbox, before: Witness) -> Proof:
-    """Open every link, look for every original, and compare every document that stayed."""
+def prove(site: Site, config: Config, sandboxes: Mapping[str, Sandbox], before: Mapping[str, Witness]) -> Proof:
+    """Open every link, look for every original, and compare every document that stayed. By source."""
     proof = Proof()
-    after = witness(sandbox)
+    after = {name: witness(sandbox) for name, sandbox in sandboxes.items()}
     moved = [entry for entry in entries_in(site, {State.DONE}) if entry.link is not None]
     countries = {name: store.prove().countries for name, store in site.stores.items()}
     with served(site, config) as gateway, ThreadPoolExecutor(READERS) as pool:
         opener = _Opener(gateway.host, gateway.port, gateway.login_headers)
-        opened = pool.map(lambda entry: _opens(opener, entry, before), moved)
+        opened = pool.map(lambda entry: _opens(opener, entry, before[entry.document.ref.source]), moved)
         for entry, good in zip(moved, opened, strict=True):
-            _judge(entry, before, after, countries, proof)
+            source = entry.document.ref.source
+            _judge(entry, before[source], after[source], countries, proof)
             if good:
                 proof.links_opened += 1
             else:
                 proof.wrong_bytes.append(str(entry.document.ref))
         proof.opened_by_stranger = [
-            str(entry.document.ref) for entry in moved[:50] if not _closed(opener, entry, before.stranger)
+            str(entry.document.ref)
+            for name in before
+            for entry in [each for each in moved if each.document.ref.source == name][:50]
+            if not _closed(opener, entry, before[name].stranger)
         ]
-    gone = {(entry.document.ref.kind, entry.document.ref.id) for entry in moved}
-    for key, held in before.documents.items():
-        if key not in gone:
-            proof.untouched += after.documents.get(key) == held
-            if after.documents.get(key) != held:
-                proof.disturbed.append("/".join(key))
+    gone = {(entry.document.ref.source, entry.document.ref.kind, entry.document.ref.id) for entry in moved}
+    for name, held_before in before.items():
+        for key, held in held_before.documents.items():
+            if (name, *key) not in gone:
+                proof.untouched += after[name].documents.get(key) == held
+                if after[name].documents.get(key) != held:
+                    proof.disturbed.append("/".join((name, *key)))
     return proof
 
 

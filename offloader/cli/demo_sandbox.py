@@ -1,4 +1,4 @@
-"""An emulated CRM in a process of its own, for the demo: memory and time are measured apart."""
+"""Emulated CRMs in a process of their own, for the demo: memory and time are measured apart."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def running_sandbox(crm: str, directory: Path, *, documents: int, seed: int) -> Iterator[Sandbox]:
-    """Start `offloader sandbox` and wait until it serves."""
+def running_sandboxes(crm: str, directory: Path, *, documents: int, seed: int) -> Iterator[dict[str, Sandbox]]:
+    """Start `offloader sandbox` and wait until it serves. By CRM, which is also the source's name."""
     command = [sys.executable, "-m", "offloader", "sandbox", crm, "--dir", str(directory)]
     command += ["--documents", str(documents), "--seed", str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
@@ -55,11 +55,18 @@ def running_sandbox(crm: str, directory: Path, *, documents: int, seed: int) -> 
             line = process.stdout.readline()
             if not line:
                 raise OffloaderError("the emulated CRM did not start; its message stands above")
-            ready = json.loads(line)
-            yield Sandbox(ready["url"], Path(ready["ca_file"]), process.pid)
+            crms = json.loads(line)["crms"]
+            yield {name: Sandbox(each["url"], Path(each["ca_file"]), process.pid) for name, each in crms.items()}
         finally:
             process.terminate()
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextlib.contextmanager
+def running_sandbox(crm: str, directory: Path, *, documents: int, seed: int) -> Iterator[Sandbox]:
+    """Start one emulated CRM."""
+    with running_sandboxes(crm, directory, documents=documents, seed=seed) as sandboxes:
+        yield sandboxes[crm]

@@ -1,20 +1,29 @@
-"""Starting an emulated CRM in a directory, with a configuration that is ready to use beside its data."""
+"""Starting emulated CRMs in a directory, with a configuration that is ready to use beside its data."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from offloader.errors import ConfigError
-from offloader.plugins import Context, Emulator, EmulatorPlugin, StorePlugin, load
+from offloader.plugins import Context, Emulator, EmulatorPlugin, SourcePlugin, StorePlugin, available, load
 
 #: the demo's stores: name, country
 STORES = (("de", "DE"), ("us", "US"), ("au", "AU"), ("br", "BR"))
+#: stands for every emulated CRM that is installed
+ALL = "all"
 LINK_URL = "http://127.0.0.1:8480"
+
+
+def crms_named(name: str) -> list[str]:
+    """The emulated CRMs that a name stands for: itself, or all that are installed."""
+    return list(available(EmulatorPlugin)) if name == ALL else [name]
 
 
 def start(
@@ -26,16 +35,31 @@ def start(
     port: int = 0,
     latency_ms: float = 0.0,
     faults: Path | None = None,
-) -> Emulator:
-    """Start an emulator in a directory and write a configuration for it beside its data."""
+) -> dict[str, Emulator]:
+    """Start one emulator in a directory, or each of several in a folder of it, and write a configuration there.
+
+    Several share the number of documents.
+    """
+    names = crms_named(crm)
+    if port and len(names) > 1:
+        raise ConfigError("--port is for one CRM; several take free ports")
+    folders = {name: directory / name if len(names) > 1 else directory for name in names}
+    for folder in folders.values():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"the directory {folder} cannot be made: {error.strerror}") from error
+    shares = [documents * (turn + 1) // len(names) - documents * turn // len(names) for turn in range(len(names))]
+    emulators: dict[str, Emulator] = {}
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the directory {directory} cannot be made: {error.strerror}") from error
-    plugin = load(EmulatorPlugin, crm)
-    emulator = plugin.start(directory, documents, seed, port, latency_ms, faults)
-    write_config(directory, {crm: emulator}, outside)
-    return emulator
+        for (name, folder), share in zip(folders.items(), shares, strict=True):
+            emulators[name] = load(EmulatorPlugin, name).start(folder, share, seed, port, latency_ms, faults)
+    except BaseException:
+        for emulator in emulators.values():
+            emulator.close()
+        raise
+    write_config(directory, emulators, outside)
+    return emulators
 
 
 def write_config(directory: Path, emulators: dict[str, Emulator], outside: Context) -> Path:
@@ -53,7 +77,10 @@ def write_config(directory: Path, emulators: dict[str, Emulator], outside: Conte
             "link_key": "file:link_key",
             "login": {"secret": "file:proxy_secret"},
         },
-        "sources": {name: dict(emulator.source_options) for name, emulator in emulators.items()},
+        "sources": {
+            name: _below(name if len(emulators) > 1 else "", emulator.source_options)
+            for name, emulator in emulators.items()
+        },
         "stores": {
             name: _attested(
                 name,
@@ -74,6 +101,21 @@ def write_config(directory: Path, emulators: dict[str, Emulator], outside: Conte
     with path.open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump(value, file)
     return path
+
+
+def _below(folder: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A source's options with the files that they name in a folder of the configuration's directory."""
+    if not folder:
+        return dict(options)
+    model = load(SourcePlugin, options["type"]).options
+    paths = {name for name, item in model.model_fields.items() if item.annotation in (Path, Path | None)}
+    moved = dict(options)
+    for name, value in options.items():
+        if name in paths:
+            moved[name] = f"{folder}/{value}"
+        elif isinstance(value, str) and value.startswith("file:"):
+            moved[name] = f"file:{folder}/{value.removeprefix('file:')}"
+    return moved
 
 
 def _attested(name: str, options: dict[str, str], outside: Context, directory: Path) -> dict[str, str]:

@@ -119,7 +119,7 @@ class MemorySource:
 
     def remove(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
         self._calls["remove"] += 1
-        return self._each(requests, self.capabilities.remove_batch, self._remove_file, _nothing_to_do)
+        return self._each(requests, self.capabilities.remove_batch, self._remove_file, self._look_again)
 
     def restore(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:
         self._calls["restore"] += 1
@@ -253,6 +253,12 @@ class MemorySource:
         if link.status is not Status.DONE:
             return Outcome(status=Status.CONFLICT, reason=link.reason)
         self.crm.delete(row.ref)
+        return Outcome(status=Status.DONE)
+
+    def _look_again(self, request: LinkRequest) -> Outcome:
+        row = self.crm.rows.get(request.document.ref)
+        if row is not None and row.url != request.link.url:
+            return Outcome(status=Status.CONFLICT, reason="something else stands where the placeholder was")
         return Outcome(status=Status.DONE)
 
     def _restore_file(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:

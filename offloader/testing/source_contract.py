@@ -349,11 +349,21 @@ class SourceContract:
         statuses = [outcome.status for outcome in bench.source.remove(requests)]
         assert statuses == [Status.CONFLICT, Status.DONE, Status.DONE]
 
-    def test_remove_has_nothing_to_do_in_place(self, bench: SourceBench, in_place: KindCapabilities) -> None:
-        """In in-place kinds remove answers DONE and leaves the stub."""
+    def test_remove_leaves_a_placeholder_in_place(self, bench: SourceBench, in_place: KindCapabilities) -> None:
+        """In in-place kinds remove answers DONE while the placeholder stands, and leaves it."""
         wanted = linked(bench, fetch(bench, bench.make(in_place, b"original")))
         assert only(bench.source.remove([wanted])).status is Status.DONE
         assert bench.links_to(wanted.link.url) == 1
+
+    def test_remove_notices_what_was_put_back_in_place(self, bench: SourceBench, in_place: KindCapabilities) -> None:
+        """In in-place kinds remove answers CONFLICT where other bytes stand again, and keeps them."""
+        ref = bench.make(in_place, b"original" * 1000)
+        wanted = linked(bench, fetch(bench, ref))
+        bench.edit(ref, b"original" * 1000)
+        outcome = only(bench.source.remove([wanted]))
+        assert outcome.status is Status.CONFLICT
+        assert outcome.reason
+        assert bench.bytes_of(ref) == [b"original" * 1000]
 
     # restore, unlink
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -114,6 +115,42 @@ def test_a_new_version_between_read_and_removal_wins(house: House) -> None:
     link = house.entry(ref).link
     assert link is not None
     assert len(house.source.crm.links_to(link.url)) == 1
+
+
+def test_a_body_put_back_over_a_placeholder_is_said_and_moved_again(house: House) -> None:
+    """Where a program puts the bytes back, the document is no success: the run says so, the next one moves it again."""
+    ref = house.source.crm.document("Note", b"old", parents=[house.account("DE")])
+    house.wrapped_source = Faulty(house.source).on("remove", before=lambda: house.source.crm.edit(ref, b"back")).port
+
+    first = house.run()
+
+    assert (first.moved, first.conflict, first.originals_removed) == (0, 1, 0)
+    assert house.source.crm.bytes_of(ref) == [b"back"]
+
+    house.wrapped_source = None
+    second = house.run()
+
+    assert (second.moved, second.conflict) == (1, 0)
+    assert house.source.crm.bytes_of(ref) != [b"back"]
+
+
+def test_small_documents_are_read_many_at_once(house: House) -> None:
+    """Versions are read in groups of what the source declares, never mixing kinds, and by bytes where it says so."""
+    parents = [house.account("DE")]
+    for number in range(8):
+        house.source.crm.document("File", b"f" * 10, str(number).encode(), parents=parents)
+        house.source.crm.document("Note", b"n" * (10 + number), parents=parents)
+    faulty = Faulty(house.source)
+    house.wrapped_source = faulty.port
+    house.source.capabilities = replace(house.source.capabilities, read_batch=4, read_bytes=22)
+
+    assert house.run().moved == 16
+
+    calls = [call.args[0] for call in faulty.calls if call.method == "read"]
+    assert sum(map(len, calls)) == 24
+    assert all(len({ref.document.kind for ref in refs}) == 1 for refs in calls)
+    assert all(len(refs) <= 4 and sum(ref.size or 0 for ref in refs) <= 22 for refs in calls)
+    assert len(calls) == 4 + 7
 
 
 def test_a_new_parent_in_between_stops_the_removal(house: House) -> None:

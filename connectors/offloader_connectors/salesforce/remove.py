@@ -28,12 +28,9 @@ class Remover:
         self._finder = finder
 
     def remove(self, requests: Sequence[LinkRequest]) -> list[Outcome]:
-        """Delete originals that are unchanged and whose link stands. In order; in-place kinds are DONE already."""
-        outcomes: dict[int, Outcome] = {
-            index: DONE for index, each in enumerate(requests) if each.document.strategy.in_place
-        }
-        waiting = [index for index in range(len(requests)) if index not in outcomes]
-        for part in soql.chunks(waiting, BATCH):
+        """Delete originals of two-step kinds that are unchanged and whose link stands. In order."""
+        outcomes: dict[int, Outcome] = {}
+        for part in soql.chunks(range(len(requests)), BATCH):
             asked = [requests[index] for index in part]
             located = self._finder.locate(asked)
             originals, links = self._reread(asked, located)

@@ -105,7 +105,7 @@ class SalesforceSource:
         return _split(requests, self._stubber.inspect, self._inspect_files)
 
     def remove(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
-        return self._remover.remove(requests)
+        return _split(requests, self._stubber.look_again, self._remover.remove)
 
     def restore(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:
         return self._restorer.restore(request, bodies)

@@ -13,6 +13,7 @@ from typing import Any
 
 from offloader.model import Document
 from offloader.ports import LinkRequest, Outcome, Status
+from offloader_connectors import placeholder
 from offloader_connectors.placeholder import Form
 from offloader_connectors.salesforce import documents, rows, soql, stub, trouble
 from offloader_connectors.salesforce.api import RECORDS_PER_COLLECTION, Api
@@ -47,6 +48,11 @@ class Stubber:
         """Read placeholders back: DONE if they lead where they should."""
         found = self._rows([each.document.ref.id for each in requests])
         return [_inspected(request, found.get(request.document.ref.id)) for request in requests]
+
+    def look_again(self, requests: Sequence[LinkRequest]) -> list[Outcome]:
+        """DONE where the placeholder still stands, or nothing does; CONFLICT where something else does."""
+        found = self._rows([each.document.ref.id for each in requests])
+        return [_settled_still(request, found.get(request.document.ref.id)) for request in requests]
 
     def _read_documents(self, requests: Sequence[LinkRequest]) -> list[Document]:
         return self._scanner.read_attachments([each.document.ref.id for each in requests])
@@ -116,11 +122,24 @@ def _settled(request: LinkRequest, made: stub.Stub, result: Row, found: Row | No
 def _inspected(request: LinkRequest, found: Row | None) -> Outcome:
     if found is None:
         return Outcome(status=Status.GONE, reason="the attachment is not there any more")
-    if stub.leads_to(rows.optional(found, "Description") or "", rows.size(found, "BodyLength"), request.link):
+    if _stands(request, found):
         return Outcome(status=Status.DONE, link_ref={"attachment": request.document.ref.id})
     if stub.is_stub(rows.optional(found, "Description") or "", rows.size(found, "BodyLength")):
         return Outcome(status=Status.CONFLICT, reason="the placeholder leads elsewhere")
     return Outcome(status=Status.GONE, reason="no placeholder stands there")
+
+
+def _stands(request: LinkRequest, found: Row) -> bool:
+    """Whether this is the placeholder for the link, down to its length: users can put a file over the body alone."""
+    size = rows.size(found, "BodyLength")
+    lengths = {len(stub.make(form, request.document.title, request.link).body) for form in placeholder.FORMS}
+    return size in lengths and stub.leads_to(rows.optional(found, "Description") or "", size, request.link)
+
+
+def _settled_still(request: LinkRequest, found: Row | None) -> Outcome:
+    if found is None or _inspected(request, found).status is Status.DONE:
+        return Outcome(status=Status.DONE)
+    return Outcome(status=Status.CONFLICT, reason="a file was put over the placeholder, by a user or another program")
 
 
 def is_in_place(request: LinkRequest) -> bool:
