@@ -172,6 +172,10 @@ class Parent:
     sharing: Mapping[str, str] = field(default_factory=dict)
 
 
+#: `Skip.code` of our own links and placeholders: they are no documents, the engine passes over them
+OWN_LINK = "own_link"
+
+
 @dataclass(frozen=True, slots=True)
 class Skip:
     """Why a document must not be offloaded: a stable code, and a sentence."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import Exit, exit_for
-from offloader.cli.output import Answer, size, why
+from offloader.cli.output import Answer, came_back, size, why
 from offloader.cli.session import Json, session_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def answer(report: RunReport) -> Answer:
         *why(report.reasons, report.examples),
         f"{requests} CRM requests in {report.seconds:.1f} s.",
         *(f"NOT complete: {spot}" for spot in report.blind_spots),
+        *came_back(report.returned),
         *(f"! {error}" for error in report.errors),
     ]
     if report.stopped:
@@ -54,6 +55,6 @@ def _code(report: RunReport) -> Exit:
         return exit_for(report.stop_error)
     if report.failed:
         return Exit.FAILED
-    if report.review or report.conflict or report.blind_spots:
+    if report.review or report.conflict or report.blind_spots or report.returned:
         return Exit.REVIEW
     return Exit.DONE

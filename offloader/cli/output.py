@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: characters of a reason that are shown in a summary
 LONGEST_REASON = 78
+#: lines of a list that are shown
+SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,17 @@ def why(reasons: Mapping[str, int], examples: Mapping[str, str]) -> list[str]:
         short = example if len(example) <= LONGEST_REASON else f"{example[:LONGEST_REASON]}…"
         lines.append(f"{count:>6}  {code}" + (f": {short}" if short else ""))
     return lines
+
+
+def came_back(documents: Sequence[str]) -> list[str]:
+    """Documents that were moved and hold bytes again."""
+    if not documents:
+        return []
+    said = (
+        f"{len(documents)} documents were moved earlier, and their places in the CRM hold bytes again, put there by a "
+        "user or another program. These bytes stay there; remove them, or restore the documents:"
+    )
+    return [said, *(f"  {document}" for document in documents[:SHOWN])]
 
 
 def size(count: float) -> str:

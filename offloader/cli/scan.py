@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from offloader.cli.exits import Exit
-from offloader.cli.output import Answer
+from offloader.cli.output import Answer, came_back
 from offloader.cli.session import Json, session_of
 
 
@@ -32,12 +32,14 @@ def command(
     ]
     if spots:
         lines += ["This scan is NOT complete:", *(f"  - {spot}" for spot in spots)]
+    lines += came_back(report.returned)
     data = {
         "documents": report.documents,
         "new_versions": report.new_versions,
         "changed": report.changed,
         "deleted": report.deleted,
+        "returned": report.returned,
         "complete": report.complete,
         "blind_spots": spots,
     }
-    return Answer(Exit.DONE if report.complete else Exit.REVIEW, data, lines)
+    return Answer(Exit.DONE if report.complete and not report.returned else Exit.REVIEW, data, lines)

@@ -93,6 +93,7 @@ class _Changes:
     reseen: list[dict[str, Any]] = field(default_factory=list)
     stale: list[dict[str, Any]] = field(default_factory=list)
     undeleted: list[dict[str, Any]] = field(default_factory=list)
+    returned: list[DocumentRef] = field(default_factory=list)
     unchanged: int = 0
     changed: int = 0
 
@@ -141,7 +142,8 @@ class Recorder:
             self._compare(part)
         self._changes.write(self._connection)
         self._mark_deleted(page.deleted)
-        return RecordedPage(len(self._changes.versions), self._changes.changed, self._changes.unchanged)
+        changes = self._changes
+        return RecordedPage(len(changes.versions), changes.changed, changes.unchanged, tuple(changes.returned))
 
     def _scan(self, page: Page, since: str | None) -> int:
         key = {"source": self._source, "kind": self._kind}
@@ -173,7 +175,7 @@ class Recorder:
             if row.deleted:
                 self._changes.undeleted.append({"b_pk": row.pk})
                 self._journal.add("reappeared", document=row.pk, data={"ref": str(item.document.ref)})
-            if row.fingerprint == item.fingerprint:
+            if row.fingerprint == item.fingerprint and not row.deleted:
                 self._changes.unchanged += len(item.versions)
             else:
                 changed.append((row.pk, item))
@@ -219,6 +221,7 @@ class Recorder:
         if known and all(_fixed(row) for row in known.values()) and set(item.versions) <= set(known):
             # The originals were removed: what stands there now is not what the ledger must be able to put back.
             self._changes.unchanged += len(item.versions)
+            self._changes.returned.append(item.document.ref)
             return
         old, new = codec.load(body), codec.document_fields(item.document)
         other_facts = codec.facts(old) != codec.facts(new)

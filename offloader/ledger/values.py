@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from offloader.model import Decision, Digest, Document, Finding, Link, State, Verdict, Version
+from offloader.model import Decision, Digest, Document, DocumentRef, Finding, Link, State, Verdict, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RecordedPage:
-    """How many versions of a page were new, changed (or to be decided afresh), and the same as before."""
+    """How many versions of a page were new, changed (or to be decided afresh), and the same as before.
+
+    `returned`: documents whose originals were removed and which hold bytes again.
+    """
 
     new_versions: int
     changed: int
     unchanged: int
+    returned: tuple[DocumentRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class RunReport:
     #: the exception behind `stopped`
     stop_error: Exception | None = None
     blind_spots: list[str] = field(default_factory=list)
+    #: documents that were moved earlier and hold bytes again
+    returned: list[str] = field(default_factory=list)
 
     MAX_ERRORS = 50
 
@@ -84,6 +86,7 @@ class RunReport:
             "errors": self.errors,
             "stopped": self.stopped,
             "blind_spots": self.blind_spots,
+            "returned": self.returned,
         }
 
 

@@ -26,6 +26,7 @@ def run(site: Site, *, sources: Collection[str] = (), full: bool = False) -> Run
     report.failed += finished.failed
     report.errors += finished.errors
     report.blind_spots = [f"{spot.message} Hidden: {spot.hides}" for spot in scanned.blind_spots]
+    report.returned = scanned.returned
     report.crm_requests = requests_of(site) - before
     report.seconds = site.context.monotonic() - started
     return report

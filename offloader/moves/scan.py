@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from offloader.model import Finding
+from offloader.model import OWN_LINK, Finding
 from offloader.moves.site import Site
 from offloader.ports import Page
-
-#: a source marks its own links and placeholders with this skip code; they are no documents
-OWN_LINK = "own_link"
 
 
 @dataclass(slots=True)
@@ -21,6 +18,8 @@ class ScanReport:
     new_versions: int = 0
     changed: int = 0
     deleted: int = 0
+    #: documents whose originals were removed and which hold bytes again, put there by a user or another program
+    returned: list[str] = field(default_factory=list)
     full: list[str] = field(default_factory=list)
     blind_spots: list[Finding] = field(default_factory=list)
 
@@ -67,5 +66,6 @@ def _scan_kind(site: Site, name: str, kind: str, report: ScanReport, *, full: bo
         report.new_versions += recorded.new_versions
         report.changed += recorded.changed
         report.deleted += len(page.deleted)
+        report.returned.extend(map(str, recorded.returned))
         report.blind_spots.extend(spot for spot in page.blind_spots if spot not in report.blind_spots)
         site.progress("scan", report.documents, None)

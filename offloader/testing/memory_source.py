@@ -8,6 +8,7 @@ from datetime import datetime
 
 from offloader.errors import Gone, Permanent, Transient
 from offloader.model import (
+    OWN_LINK,
     Checksum,
     Digest,
     Document,
@@ -352,7 +353,7 @@ class MemorySource:
             modified=row.modified,
             strategy=kind.strategy,
             etag=str(row.content),
-            skip=Skip("link", "a link stands in its place already") if row.url else row.skip,
+            skip=Skip(OWN_LINK, "a link stands in its place already") if row.url else row.skip,
         )
 
     def _signals(self, key: tuple[str, str]) -> Mapping[str, str]:

@@ -134,6 +134,20 @@ def test_a_body_put_back_over_a_placeholder_is_said_and_moved_again(house: House
     assert house.source.crm.bytes_of(ref) != [b"back"]
 
 
+def test_bytes_that_come_back_after_the_move_are_reported(house: House) -> None:
+    """A file put over a placeholder after the run is named by every scan that sees it; what is stored stays whole."""
+    ref = house.source.crm.document("Note", b"old", parents=[house.account("DE")])
+    house.run()
+    assert house.run().returned == []
+
+    house.source.crm.edit(ref, b"newer")
+    report = house.run()
+
+    assert report.returned == [str(ref)]
+    assert house.source.crm.bytes_of(ref) == [b"newer"]
+    assert [b"".join(house.de.read(key)) for key in house.blobs(house.de)] == [b"old"]
+
+
 def test_small_documents_are_read_many_at_once(house: House) -> None:
     """Versions are read in groups of what the source declares, never mixing kinds, and by bytes where it says so."""
     parents = [house.account("DE")]

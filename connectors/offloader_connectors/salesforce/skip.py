@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offloader.model import Parent, Skip
+from offloader.model import OWN_LINK, Parent, Skip
 from offloader_connectors.salesforce import rows, stub
 from offloader_connectors.salesforce.rows import Row
 
@@ -21,8 +21,7 @@ REFERRED = Skip("referred", "used by a template, dashboard, report or site")
 LIBRARY = Skip("library", "only in a library, where templates and branding may use it")
 FEED = Skip("feed", "attached to a feed post, which would lose it")
 SENT_EMAIL = Skip("sent-email", "on a sent e-mail, and the running user lacks the permission Update Email Messages")
-#: the engine passes over what has this code: it is no document, and tells nothing new of the one it stands for
-STUB = Skip("own_link", "already replaced by a placeholder")
+STUB = Skip(OWN_LINK, "already replaced by a placeholder")
 EMPTY = Skip("empty", "it has no bytes, and the CRM would not take an attachment without bytes back")
 
 

@@ -189,7 +189,7 @@ def test_removed_original_is_not_described_by_what_stands_there_now(
     entry = seen(document(), State.PLANNED, State.COPIED, State.VERIFIED, State.DONE, *last)
     stub = replace(entry.document, title="stub", etag="stub", versions=(replace(entry.document.current, size=9),))
 
-    assert record(stub) == RecordedPage(0, 0, 1)
+    assert record(stub) == RecordedPage(0, 0, 1, (entry.document.ref,))
     assert ledger.entry(entry.document.ref) == entry
 
 

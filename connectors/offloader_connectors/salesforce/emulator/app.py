@@ -148,7 +148,7 @@ class Salesforce:
         self.harness.counters.inner[resource.operation] += 1
         rules = self.harness.faults.hit(resource.operation)
         self.harness.edit(rules, (), before=True)
-        refused = self.harness.refused(rules)
+        refused = self.harness.refused(rules, resource.operation)
         if refused is not None:
             return refused
         inner_headers = {**request.headers, "host": outer.host}
@@ -163,7 +163,10 @@ class Salesforce:
         outer.subjects += call.subjects
         return answer
 
-    def fault(self, status: int) -> Answer:
+    def reader(self, request: Request, operation: str) -> None:
+        return None
+
+    def fault(self, status: int, operation: str) -> Answer:
         errors = {
             400: ("UNKNOWN_EXCEPTION", "An unexpected error occurred."),
             401: ("INVALID_SESSION_ID", "Session expired or invalid"),
