@@ -237,6 +237,8 @@ class StoreCapabilities:
     #: whether `put` refuses to overwrite by the store's own doing
     conditional_create: bool = True
     object_lock: bool = False
+    #: whether `presign` can make links
+    presign: bool = False
     #: largest object in bytes, None if there is no limit worth naming
     max_size: int | None = None
     concurrency: int = 16
@@ -270,6 +272,15 @@ class Store(Protocol):
 
     def stat(self, key: str) -> Stored | None:
         """Read the object back and measure it; None if there is none."""
+
+    def size(self, key: str) -> int | None:
+        """How many bytes the store says the object has, without reading them; None if there is none."""
+
+    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+        """A link that opens this one object for so long, as a download of that name and type. A secret.
+
+        Raises Unsupported if the store has no such links (`capabilities.presign`).
+        """
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Stream the object, or a range of it. Raises Gone if there is none."""

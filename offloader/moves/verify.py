@@ -95,7 +95,7 @@ def _problem(site: Site, store: str, key: str, size: int, sha256: str, *, deep: 
     if store not in site.stores:
         return "!", f"the store {store} is not configured any more"
     if not deep:
-        found = next((length for name, length in site.stores[store].list(key) if name == key), None)
+        found = site.stores[store].size(key)
         if found is None:
             return "-", f"{key} is missing in the store {store}"
         return None if found == size else ("*", f"{key} has {found} bytes in the store {store}, {size} were stored")

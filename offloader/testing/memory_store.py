@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Refused, StoreFull
+from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Refused, StoreFull, Unsupported
 from offloader.model import Assurance, Digest, LocationProof
 from offloader.ports import StoreCapabilities, Stored
 from offloader.testing.clock import FakeClock
@@ -85,6 +85,14 @@ class MemoryStore:
         _check(self.name, key)
         body = self._objects.get(key)
         return None if body is None else _stored(key, body)
+
+    def size(self, key: str) -> int | None:
+        _check(self.name, key)
+        body = self._objects.get(key)
+        return None if body is None else len(body)
+
+    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+        raise Unsupported(f"store {self.name} has no address that a browser could open")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         _check(self.name, key)

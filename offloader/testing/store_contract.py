@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from offloader.errors import Conflict, Gone, IntegrityError, OffloaderError, Refused, StoreFull, Transient
+from offloader.errors import Conflict, Gone, IntegrityError, OffloaderError, Refused, StoreFull, Transient, Unsupported
 from offloader.model import Assurance, Digest
 from offloader.ports import Store, Stored
 
@@ -150,7 +150,26 @@ class StoreContract:
             [*store.read(key)]
         self.check_empty(store)
 
-    # stat, read
+    # stat, size, read
+
+    def test_size_says_how_long_an_object_is(self, store: Store) -> None:
+        """Size tells the bytes of an object, and None where there is none, as in a folder of objects."""
+        store.put(KEY, [BODY])
+        store.put(KEY + "-empty", [])
+        assert (store.size(KEY), store.size(KEY + "-empty")) == (len(BODY), 0)
+        assert store.size("documents/crm/none") is None
+        assert store.size(KEY.rpartition("/")[0]) is None
+
+    def test_presigning_is_declared(self, store: Store) -> None:
+        """A store makes links to single objects if and only if it says so."""
+        store.put(KEY, [BODY])
+        if store.capabilities.presign:
+            assert store.presign(KEY, seconds=5, file_name='a"\r\nb é.pdf', mime="application/pdf").startswith(
+                "https://"
+            )
+            return
+        with pytest.raises(Unsupported):
+            store.presign(KEY, seconds=5, file_name="a.pdf", mime="application/pdf")
 
     def test_what_is_not_there(self, store: Store) -> None:
         """Of a missing object there is nothing to measure, and reading it raises Gone."""

@@ -19,7 +19,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Transient
+from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Transient, Unsupported
 from offloader.model import Digest, LocationProof
 from offloader.ports import StoreCapabilities, Stored
 from offloader_connectors.filesystem import location
@@ -94,6 +94,17 @@ class FilesystemStore:
         finally:
             os.close(fd)
         return Stored(key, size, sha256)
+
+    def size(self, key: str) -> int | None:
+        with translated(self.name, "read", key):
+            try:
+                found = os.lstat(self._path(key))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+        raise Unsupported(f"store {self.name} is a folder: no browser can open its files; the gateway hands them out")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         if offset < 0 or (length is not None and length < 0):
