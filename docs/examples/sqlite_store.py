@@ -14,7 +14,16 @@ from typing import Any
 
 from pydantic import Field
 
-from offloader.errors import Conflict, Gone, IntegrityError, OffloaderError, Permanent, StoreFull, Transient
+from offloader.errors import (
+    Conflict,
+    Gone,
+    IntegrityError,
+    OffloaderError,
+    Permanent,
+    StoreFull,
+    Transient,
+    Unsupported,
+)
 from offloader.model import Assurance, Digest, LocationProof
 from offloader.plugins import Context, Options, StorePlugin
 from offloader.ports import StoreCapabilities, Stored
@@ -81,6 +90,13 @@ class SqliteStore:
     def stat(self, key: str) -> Stored | None:
         body = self._body(key)
         return None if body is None else _measured(key, body)
+
+    def size(self, key: str) -> int | None:
+        body = self._body(key)
+        return None if body is None else len(body)
+
+    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+        raise Unsupported(f"store {self.name} has no address that a browser could open")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         body = self._body(key)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
-from offloader.cli.exits import TABLE
+from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import Answer
 from offloader.cli.session import Json, session_of
+from offloader.errors import ConfigError
 
 app = typer.Typer(help="Look after the ledger's database.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,3 +29,24 @@ def upgrade(context: typer.Context, as_json: Json = False) -> Answer:
     with open_ledger(config.ledger_path, now=session.context().now):
         pass
     return Answer(data={"ledger": str(config.ledger_path)}, lines=[f"{config.ledger_path} is up to date."])
+
+
+@app.command(epilog=TABLE)
+def rebuild(context: typer.Context, as_json: Json = False) -> Answer:
+    """Make a lost ledger anew from the catalogs in the stores; refuses while there is a ledger."""
+    from offloader.moves.rebuild import rebuild as make_anew  # noqa: PLC0415
+
+    session = session_of(context)
+    path = session.config().ledger_path
+    if path.exists():
+        raise ConfigError(f"there is a ledger at {path}; move it away first, it is never overwritten")
+    with session.site() as site:
+        report = make_anew(site)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    lines = [
+        f"{report.documents} documents ({report.versions} versions) in {report.segments} segments: {counts or 'none'}.",
+        *(f"! {error}" for error in report.errors),
+        "Run `offloader scan --full` and `offloader reconcile` next.",
+    ]
+    code = Exit.FAILED if report.errors else Exit.DONE
+    return Answer(code, {**asdict(report), "ledger": str(path)}, lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,13 +38,17 @@ def printable(text: str) -> str:
 
 
 def show(answer: Answer, *, as_json: bool) -> None:
-    """Print the answer."""
-    if as_json:
-        sys.stdout.write(json.dumps({"exit_code": int(answer.code), **answer.data}, ensure_ascii=True) + "\n")
-    else:
-        for line in answer.lines:
-            sys.stdout.write(printable(line) + "\n")
-    sys.stdout.flush()
+    """Print the answer; whoever reads it may stop reading (`| head`)."""
+    try:
+        if as_json:
+            sys.stdout.write(json.dumps({"exit_code": int(answer.code), **answer.data}, ensure_ascii=True) + "\n")
+        else:
+            for line in answer.lines:
+                sys.stdout.write(printable(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left in the buffer goes nowhere, or the interpreter would complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def why(reasons: Mapping[str, int], examples: Mapping[str, str]) -> list[str]:

@@ -49,6 +49,13 @@ class Work:
     def versions(self) -> list[VersionEntry]:
         return live(self.entry)
 
+    @property
+    def stores(self) -> set[str]:
+        """Where its versions lie."""
+        return {copy.store for version in self.versions for copy in version.copies} | {
+            copy.store for copy in self.copies.values()
+        }
+
     def request(self) -> LinkRequest:
         return LinkRequest(
             document=self.entry.document, link=self.link, attempted=self.attempted, link_ref=self.link_ref

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from offloader.errors import IntegrityError, OffloaderError
-from offloader.moves.catalog import write_segments
+from offloader.model import State
+from offloader.moves.catalog import write_segments, write_states
 from offloader.moves.reading import MAX_WAIT
 from offloader.moves.site import Site
-from offloader.ports import Outcome
+from offloader.ports import Outcome, Status
 
 
 class Stage(enum.Enum):
@@ -66,7 +68,9 @@ class Batches:
         source = self._site.sources[batch.source]
         requests = [work.request() for work in batch.works]
         if batch.stage is Stage.REMOVE:
-            return source.remove(requests)
+            outcomes = source.remove(requests)
+            self._note_done(batch, outcomes)
+            return outcomes
         write_segments(
             dict(self._site.stores),
             (
@@ -75,6 +79,17 @@ class Batches:
             ),
         )
         return source.link(requests)
+
+    def _note_done(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+        """Say in the catalog what is done, so that a lost ledger can be made anew without asking the CRM."""
+        done = (
+            (work.entry.document.ref, work.link_ref, work.stores)
+            for work, outcome in zip(batch.works, outcomes, strict=True)
+            if outcome.status is Status.DONE
+        )
+        # Without the note, a rebuilt ledger asks the CRM about these documents: no reason to call the removal failed.
+        with suppress(OffloaderError):
+            write_states(self._site.stores, done, State.DONE, self._site.context.now())
 
     def _pause(self, tries: int) -> None:
         """Before another try, wait longer each time: a locked record is not free again at once."""

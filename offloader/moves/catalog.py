@@ -1,7 +1,11 @@
-"""Catalog segments: the description of stored documents, kept in the store beside the blobs.
+"""The catalog: what is stored, and what became of it, kept in the stores beside the blobs.
 
-A segment is JSON Lines, one document a line, named by its own SHA-256; the same batch written twice is one
-segment. Beside it stands a list that `sha256sum -c` checks from the store's root.
+Three sorts of segments, each named by its own SHA-256, so that the same batch written twice is one segment, and one
+that was edited is found out:
+
+- `.jsonl`: documents with all that is needed to put them back, one a line, written before an original is removed
+- `.sha256`: the same versions, as a list that `sha256sum -c` checks from the store's root
+- `.states`: what became of documents, one a line, written after the act
 """
 
 from __future__ import annotations
@@ -9,59 +13,48 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from offloader.errors import IntegrityError
 from offloader.ledger import Copy
-from offloader.model import Document, Link, Version
+from offloader.model import Checksum, Digest, Document, DocumentRef, Link, Parent, State, Strategy, Version
 from offloader.ports import Store
 
 FORMAT = "offloader-catalog-1"
+STATES_FORMAT = "offloader-states-1"
+PREFIX = "catalog/"
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
-def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]) -> bytes:
-    value: dict[str, Any] = {
-        "format": FORMAT,
-        "source": document.ref.source,
-        "kind": document.ref.kind,
-        "id": document.ref.id,
-        "title": document.title,
-        "owner": document.owner,
-        "created": document.created.isoformat() if document.created else None,
-        "modified": document.modified.isoformat() if document.modified else None,
-        "strategy": document.strategy.value,
-        "etag": document.etag,
-        "link": {"id": link.id, "url": link.url},
-        "extra": dict(document.extra),
-        "parents": [
-            {"type": p.type, "id": p.id, "signals": dict(p.signals), "sharing": dict(p.sharing)}
-            for p in document.parents
-        ],
-        "versions": [
-            {
-                "id": version.id,
-                "number": version.number,
-                "name": version.name,
-                "mime": version.mime,
-                "size": copy.digest.size,
-                "sha256": copy.digest.sha256,
-                "md5": copy.digest.md5,
-                "key": copy.key,
-                "etag": version.etag,
-                "created": version.created.isoformat() if version.created else None,
-                "modified": version.modified.isoformat() if version.modified else None,
-                "extra": dict(version.extra),
-            }
-            for version, copy in copies
-        ],
-    }
-    # ASCII only: names that are no valid Unicode survive, and any editor can show the file.
-    return _encode(value).encode("ascii") + b"\n"
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A line of the catalog: a document, its link, and where in this store each of its versions lies."""
+
+    document: Document
+    link: Link
+    copies: Mapping[str, Copy]
+
+    @property
+    def written(self) -> str:
+        """When the youngest of its copies was proven, for telling which of two lines is the newer one."""
+        return max((_time(copy.verified_at) or "" for copy in self.copies.values()), default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of a document: its state, what the source calls its link, and when."""
+
+    ref: DocumentRef
+    state: State
+    link_ref: Mapping[str, str]
+    at: str
 
 
 def write_segments(
-    stores: dict[str, Store], batch: Iterable[tuple[Document, Link, Sequence[tuple[Version, Copy]]]]
+    stores: Mapping[str, Store], batch: Iterable[tuple[Document, Link, Sequence[tuple[Version, Copy]]]]
 ) -> None:
     """Describe a batch of verified documents in the stores that hold them, before any original is removed."""
     lines: dict[tuple[str, str], list[bytes]] = defaultdict(list)
@@ -73,6 +66,153 @@ def write_segments(
             sums[store, document.ref.source].extend(f"{copy.digest.sha256}  {copy.key}\n" for _, copy in there)
     for (store, source), written in lines.items():
         body = b"".join(written)
-        name = f"catalog/{source}/{hashlib.sha256(body).hexdigest()[:32]}"
+        name = _name(source, body)
         stores[store].put(f"{name}.jsonl", [body])
         stores[store].put(f"{name}.sha256", ["".join(sums[store, source]).encode("ascii")])
+
+
+def write_states(
+    stores: Mapping[str, Store],
+    batch: Iterable[tuple[DocumentRef, Mapping[str, str], Iterable[str]]],
+    state: State,
+    now: datetime,
+) -> None:
+    """Note in the stores what became of documents: reference, link_ref, and the stores that hold it."""
+    lines: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+    for ref, link_ref, held_by in batch:
+        value = {
+            "format": STATES_FORMAT,
+            "source": ref.source,
+            "kind": ref.kind,
+            "id": ref.id,
+            "state": state.value,
+            "link_ref": dict(link_ref),
+            "at": now.isoformat(),
+        }
+        for store in set(held_by):
+            lines[store, ref.source].append(_encode(value).encode("ascii") + b"\n")
+    for (store, source), written in lines.items():
+        body = b"".join(written)
+        stores[store].put(f"{_name(source, body)}.states", [body])
+
+
+def read_segment(store: Store, key: str) -> Iterator[Described | Became]:
+    """The lines of a segment. Raises IntegrityError, naming it, if it is damaged, cut or edited."""
+    body = b"".join(store.read(key))
+    source, _, name = key.removeprefix(PREFIX).rpartition("/")
+    stem, _, suffix = name.partition(".")
+    if f"{PREFIX}{source}/{stem}" != _name(source, body):
+        raise IntegrityError(
+            f"{key} in the store {store.name} is not what was written: its name does not fit its bytes"
+        )
+    try:
+        for line in body.splitlines():
+            value = json.loads(line)
+            yield _became(value) if suffix == "states" else _described(value, store.name)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{key} in the store {store.name} has a line that cannot be read: {error}") from error
+
+
+def _name(source: str, body: bytes) -> str:
+    return f"{PREFIX}{source}/{hashlib.sha256(body).hexdigest()[:32]}"
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _when(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]) -> bytes:
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "source": document.ref.source,
+        "kind": document.ref.kind,
+        "id": document.ref.id,
+        "title": document.title,
+        "owner": document.owner,
+        "created": _time(document.created),
+        "modified": _time(document.modified),
+        "strategy": document.strategy.value,
+        "etag": document.etag,
+        "link": {"id": link.id, "url": link.url},
+        "extra": dict(document.extra),
+        "parents": [
+            {"type": p.type, "id": p.id, "signals": dict(p.signals), "sharing": dict(p.sharing)}
+            for p in document.parents
+        ],
+        "versions": [_version_fields(version, copy) for version, copy in copies],
+    }
+    # ASCII only: names that are no valid Unicode survive, and any editor can show the file.
+    return _encode(value).encode("ascii") + b"\n"
+
+
+def _version_fields(version: Version, copy: Copy) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "number": version.number,
+        "name": version.name,
+        "mime": version.mime,
+        "size": copy.digest.size,
+        "sha256": copy.digest.sha256,
+        "md5": copy.digest.md5,
+        "key": copy.key,
+        "verified": _time(copy.verified_at),
+        "etag": version.etag,
+        "current": version.current,
+        "created": _time(version.created),
+        "modified": _time(version.modified),
+        "extra": dict(version.extra),
+        # as the CRM described it
+        "crm_size": version.size,
+        "crm_size_slack": version.size_slack,
+        "crm_checksum": [version.checksum.algorithm, version.checksum.hex] if version.checksum else None,
+    }
+
+
+def _described(value: Mapping[str, Any], store: str) -> Described:
+    if value["format"] != FORMAT:
+        raise ValueError(f"the format {value['format']!r} is not known")
+    copies = {
+        each["id"]: Copy(store, each["key"], Digest(each["size"], each["sha256"], each["md5"]), _when(each["verified"]))
+        for each in value["versions"]
+    }
+    document = Document(
+        ref=DocumentRef(value["source"], value["kind"], value["id"]),
+        title=value["title"],
+        versions=tuple(_version(each) for each in value["versions"]),
+        parents=tuple(Parent(**each) for each in value["parents"]),
+        owner=value["owner"],
+        created=_when(value["created"]),
+        modified=_when(value["modified"]),
+        strategy=Strategy(value["strategy"]),
+        etag=value["etag"],
+        extra=value["extra"],
+    )
+    return Described(document, Link(value["link"]["id"], value["link"]["url"]), copies)
+
+
+def _version(each: Mapping[str, Any]) -> Version:
+    return Version(
+        id=each["id"],
+        number=each["number"],
+        name=each["name"],
+        size=each["crm_size"],
+        size_slack=each["crm_size_slack"],
+        mime=each["mime"],
+        checksum=Checksum(*each["crm_checksum"]) if each["crm_checksum"] else None,
+        created=_when(each["created"]),
+        modified=_when(each["modified"]),
+        current=each["current"],
+        etag=each["etag"],
+        extra=each["extra"],
+    )
+
+
+def _became(value: Mapping[str, Any]) -> Became:
+    if value["format"] != STATES_FORMAT:
+        raise ValueError(f"the format {value['format']!r} is not known")
+    ref = DocumentRef(value["source"], value["kind"], value["id"])
+    return Became(ref, State(value["state"]), value["link_ref"], value["at"])

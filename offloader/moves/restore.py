@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from offloader.errors import AuthError, Exhausted, Gone, IntegrityError, OffloaderError, Refused
 from offloader.ledger import Entry, Step, VersionEntry
 from offloader.model import Digester, Document, DocumentRef, State, Version
+from offloader.moves.catalog import write_states
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Outcome, Status
 
@@ -103,6 +104,9 @@ def _put_back(site: Site, entry: Entry, request: LinkRequest, report: RestoreRep
     site.ledger.replace_document(entry.pk, outcome.document)
     steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
     site.ledger.advance(steps)
+    stores = {copy.store for version in entry.versions for copy in version.copies}
+    noted = [(entry.document.ref, entry.link_ref, stores)]
+    write_states(site.stores, noted, State.RESTORED, site.context.now())
     report.restored += 1
     report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
 
