@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,16 +86,27 @@ class LimitOptions(Options):
     percent: float | None = Field(None, ge=0, le=100, description="share of all known documents moved at most")
 
 
+class EncryptionOptions(Options):
+    """Client-side encryption of a store, with age: the store sees no plain bytes and no key."""
+
+    recipients: tuple[str, ...] = Field(
+        min_length=1, description="public keys (age1…) that can open what is stored, the service's own among them"
+    )
+    recovery: str = Field(description="public key of a key that is kept offline, for the day that all others are lost")
+    identity: SecretRef = Field(description="the service's own key (AGE-SECRET-KEY-1…)")
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One configured plugin: its name, its type, its validated options."""
 
-    __slots__ = ("name", "options", "sources", "type")
-
-    def __init__(self, name: str, type: str, options: Options, sources: tuple[str, ...] = ()) -> None:
-        self.name = name
-        self.type = type
-        self.options = options
-        self.sources = sources
+    name: str
+    type: str
+    options: Options
+    #: of a policy: the sources that it is for, all if empty
+    sources: tuple[str, ...] = ()
+    #: of a store
+    encryption: EncryptionOptions | None = None
 
 
 class Settings(Options):
@@ -201,14 +213,22 @@ def _part(document: _Document, section: str, name: str, raw: Mapping[str, Any]) 
     if not isinstance(type_name, str):
         raise document.error((section, name), "needs a `type`")
     sources = tuple(options.pop("sources", ())) if section == "policies" else ()
+    encryption = _encryption(document, name, options.pop("encryption", None)) if section == "stores" else None
     try:
         plugin = load(PLUGIN_KINDS[section], type_name)
     except ConfigError as error:
         raise document.error((section, name, "type"), str(error)) from error
     try:
-        return Part(name, type_name, plugin.options.model_validate(options), sources)
+        return Part(name, type_name, plugin.options.model_validate(options), sources, encryption)
     except ValidationError as error:
         raise document.translate(error, (section, name)) from error
+
+
+def _encryption(document: _Document, name: str, raw: Any) -> EncryptionOptions | None:
+    try:
+        return None if raw is None else EncryptionOptions.model_validate(raw)
+    except ValidationError as error:
+        raise document.translate(error, ("stores", name, "encryption")) from error
 
 
 def load_config(path: Path) -> Config:
@@ -239,6 +259,7 @@ def json_schema() -> dict[str, Any]:
     schema = Settings.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
+    definitions["EncryptionOptions"] = EncryptionOptions.model_json_schema()
     for section, kind in PLUGIN_KINDS.items():
         choices = []
         for name in available(kind):
@@ -247,6 +268,8 @@ def json_schema() -> dict[str, Any]:
                 definitions[f"{section}-{name}-{model}"] = definition
             properties = part.setdefault("properties", {})
             properties["type"] = {"const": name}
+            if section == "stores":
+                properties["encryption"] = {"$ref": "#/$defs/EncryptionOptions"}
             if section == "policies":
                 properties["sources"] = {"type": "array", "items": {"type": "string"}}
             part["required"] = ["type", *part.get("required", [])]

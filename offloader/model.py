@@ -109,6 +109,15 @@ class Digester:
         return Digest(self.size, self._sha256.hexdigest(), self._md5.hexdigest())
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store holds where that is not the bytes that were put: size in bytes, SHA-256, and the form ("age")."""
+
+    size: int
+    sha256: str
+    form: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DocumentRef:
     """Names one document: the configured source, the kind, the CRM's own id (opaque, never parsed here)."""

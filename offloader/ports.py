@@ -21,6 +21,7 @@ from offloader.model import (
     Document,
     DocumentRef,
     Finding,
+    Held,
     Link,
     LocationProof,
     Strategy,
@@ -223,11 +224,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A whole object in a store. `sha256` is of the bytes as stored, lower-case hex; `size` in bytes."""
+    """A whole object in a store. `sha256` is of what a `read` gives, lower-case hex; `size` in bytes.
+
+    `held` is set where the store holds it in another form (encrypted).
+    """
 
     key: str
     size: int
     sha256: str
+    held: Held | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +279,7 @@ class Store(Protocol):
         """Read the object back and measure it; None if there is none."""
 
     def size(self, key: str) -> int | None:
-        """How many bytes the store says the object has, without reading them; None if there is none."""
+        """How many bytes the store holds for the object, by one cheap call; None if there is none."""
 
     def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
         """A link that opens this one object for so long, as a download of that name and type. A secret.
@@ -289,7 +294,7 @@ class Store(Protocol):
         """Remove the object; no error if there is none. Raises Refused if a lock forbids it."""
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield (key, size) of every whole object below the prefix, in key order."""
+        """Yield (key, size as held) of every whole object below the prefix, in key order."""
 
     def sweep(self) -> int:
         """Remove what broken-off writes have left behind, older than any write under way. Returns how many."""

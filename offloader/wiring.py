@@ -14,6 +14,7 @@ from offloader.ledger import Ledger, open_ledger
 from offloader.moves.site import Limits, Links, Pace, Progress, Site, no_progress
 from offloader.plugins import Context, PolicyPlugin, SourcePlugin, StorePlugin, load
 from offloader.ports import Policy, Source, Store
+from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.paced import Gate, PacedSource
 from offloader.wrappers.readonly import ReadOnlySource, ReadOnlyStore
 from offloader.wrappers.retrying import Retry, RetryingSource, RetryingStore
@@ -44,6 +45,10 @@ def open_source(part: Part, config: Config, context: Context, *, dry_run: bool) 
 
 def open_store(part: Part, config: Config, context: Context, *, dry_run: bool) -> Store:
     store: Store = load(StorePlugin, part.type).open(part.name, part.options, context)
+    if part.encryption is not None:
+        options = part.encryption
+        identity = options.identity.reveal(context.environ, config.directory)
+        store = EncryptedStore(store, keys_of(options.recipients, options.recovery, identity))
     store = RetryingStore(store, _retry(config, context))
     return ReadOnlyStore(store) if dry_run else store
 

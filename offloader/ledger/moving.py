@@ -42,10 +42,13 @@ _SCOPE = (
     .where(documents.c.pk == bindparam("pk"))
 )
 _COPY = text(
-    "INSERT INTO copies (version, store, key, size, sha256, md5, verified_at, stale) "
-    "VALUES (:version, :store, :key, :size, :sha256, :md5, :verified_at, false) "
+    "INSERT INTO copies "
+    "(version, store, key, size, sha256, md5, verified_at, held_size, held_sha256, held_form, stale) "
+    "VALUES (:version, :store, :key, :size, :sha256, :md5, :verified_at, :held_size, :held_sha256, :held_form, false) "
     "ON CONFLICT (version, store) DO UPDATE SET key = excluded.key, size = excluded.size, "
-    "sha256 = excluded.sha256, md5 = excluded.md5, verified_at = excluded.verified_at, stale = excluded.stale"
+    "sha256 = excluded.sha256, md5 = excluded.md5, verified_at = excluded.verified_at, "
+    "held_size = excluded.held_size, held_sha256 = excluded.held_sha256, held_form = excluded.held_form, "
+    "stale = excluded.stale"
 )
 
 
@@ -149,6 +152,9 @@ def _copy_row(version: int, copy: Copy) -> dict[str, Any]:
         "sha256": copy.digest.sha256,
         "md5": copy.digest.md5,
         "verified_at": stamp(copy.verified_at) if copy.verified_at else None,
+        "held_size": copy.held.size if copy.held else None,
+        "held_sha256": copy.held.sha256 if copy.held else None,
+        "held_form": copy.held.form if copy.held else None,
     }
 
 

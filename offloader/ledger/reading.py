@@ -28,7 +28,7 @@ from offloader.ledger.values import (
     Tally,
     VersionEntry,
 )
-from offloader.model import Digest, DocumentRef, Link, State, Verdict
+from offloader.model import Digest, DocumentRef, Held, Link, State, Verdict
 
 _BY_PK = select(documents).where(documents.c.pk.in_(bindparam("pks", expanding=True)))
 _VERSIONS = (
@@ -266,7 +266,8 @@ def _entry(row: Row[Any], listed: Sequence[Row[Any]], held: Mapping[int, Sequenc
 
 
 def _copy(row: Row[Any]) -> Copy:
-    return Copy(row.store, row.key, Digest(row.size, row.sha256, row.md5), codec.when(row.verified_at))
+    held = Held(row.held_size, row.held_sha256, row.held_form) if row.held_form else None
+    return Copy(row.store, row.key, Digest(row.size, row.sha256, row.md5), codec.when(row.verified_at), held)
 
 
 def _plan(row: Row[Any]) -> PlanRow:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: the revision that this program works with; revisions are four digits and only grow
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -92,6 +92,10 @@ copies = Table(
     Column("sha256", String, nullable=False),
     Column("md5", String, nullable=False),
     Column("verified_at", String),
+    #: what the store holds, where that is not the document's own bytes
+    Column("held_size", BigInteger),
+    Column("held_sha256", String),
+    Column("held_form", String),
     #: the version's bytes in the CRM are no longer these
     Column("stale", Boolean, nullable=False),
     Index("copies_by_key", "store", "key"),

@@ -7,17 +7,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from offloader.model import Decision, Digest, Document, DocumentRef, Finding, Link, State, Verdict, Version
+from offloader.model import Decision, Digest, Document, DocumentRef, Finding, Held, Link, State, Verdict, Version
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The bytes of one version in one store. `verified_at` is None until they were proven to be there."""
+    """The bytes of one version in one store. `verified_at` is None until they were proven to be there.
+
+    `digest` is of the document's own bytes; `held` is what the store holds where that differs (encrypted).
+    """
 
     store: str
     key: str
     digest: Digest
     verified_at: datetime | None = None
+    held: Held | None = None
+
+    @property
+    def held_size(self) -> int:
+        """Bytes that lie in the store."""
+        return self.held.size if self.held else self.digest.size
+
+    @property
+    def held_sha256(self) -> str:
+        """SHA-256 of the bytes that lie in the store."""
+        return self.held.sha256 if self.held else self.digest.sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from offloader.errors import IntegrityError
 from offloader.ledger import Copy
-from offloader.model import Checksum, Digest, Document, DocumentRef, Link, Parent, State, Strategy, Version
+from offloader.model import Checksum, Digest, Document, DocumentRef, Held, Link, Parent, State, Strategy, Version
 from offloader.ports import Store
 
 FORMAT = "offloader-catalog-1"
@@ -63,7 +63,7 @@ def write_segments(
         for store in {copy.store for _, copy in copies}:
             there = [(version, copy) for version, copy in copies if copy.store == store]
             lines[store, document.ref.source].append(_line(document, link, there))
-            sums[store, document.ref.source].extend(f"{copy.digest.sha256}  {copy.key}\n" for _, copy in there)
+            sums[store, document.ref.source].extend(f"{copy.held_sha256}  {copy.key}\n" for _, copy in there)
     for (store, source), written in lines.items():
         body = b"".join(written)
         name = _name(source, body)
@@ -165,6 +165,7 @@ def _version_fields(version: Version, copy: Copy) -> dict[str, Any]:
         "created": _time(version.created),
         "modified": _time(version.modified),
         "extra": dict(version.extra),
+        "held": {"size": copy.held.size, "sha256": copy.held.sha256, "form": copy.held.form} if copy.held else None,
         # as the CRM described it
         "crm_size": version.size,
         "crm_size_slack": version.size_slack,
@@ -176,7 +177,13 @@ def _described(value: Mapping[str, Any], store: str) -> Described:
     if value["format"] != FORMAT:
         raise ValueError(f"the format {value['format']!r} is not known")
     copies = {
-        each["id"]: Copy(store, each["key"], Digest(each["size"], each["sha256"], each["md5"]), _when(each["verified"]))
+        each["id"]: Copy(
+            store,
+            each["key"],
+            Digest(each["size"], each["sha256"], each["md5"]),
+            _when(each["verified"]),
+            Held(**each["held"]) if each["held"] else None,
+        )
         for each in value["versions"]
     }
     document = Document(

@@ -62,7 +62,7 @@ def put_small(store: Store, task: CopyTask, data: bytes, site: Site) -> Copy:
     stored = store.put(key, [data], size=len(data), digest=digest)
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
-    return Copy(task.store, key, digest, site.context.now())
+    return Copy(task.store, key, digest, site.context.now(), stored.held)
 
 
 def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site) -> Copy:
@@ -80,7 +80,7 @@ def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
         store.delete(task.key)
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
-    return Copy(task.store, task.key, digest, site.context.now())
+    return Copy(task.store, task.key, digest, site.context.now(), stored.held)
 
 
 def check_against_crm(task: CopyTask, digest: Digest) -> None:
@@ -111,10 +111,11 @@ def existing_copy(store: Store, task: CopyTask, known: Copy | None, site: Site) 
     if known is not None and known.store == task.store:
         stored = store.stat(known.key)
         if stored is not None and stored.sha256 == known.digest.sha256 and stored.size == known.digest.size:
-            return Copy(known.store, known.key, known.digest, site.context.now())
+            return Copy(known.store, known.key, known.digest, site.context.now(), stored.held)
         return None
     if task.version.checksum is None:
         return None
+    # To prove the CRM's checksum, the bytes themselves are measured.
     digester = Digester()
     try:
         for chunk in store.read(task.key):
@@ -122,4 +123,7 @@ def existing_copy(store: Store, task: CopyTask, known: Copy | None, site: Site) 
     except Gone:
         return None
     digest = digester.digest()
-    return Copy(task.store, task.key, digest, site.context.now()) if digest.matches(task.version.checksum) else None
+    if not digest.matches(task.version.checksum):
+        return None
+    stored = store.stat(task.key)
+    return Copy(task.store, task.key, digest, site.context.now(), stored.held if stored else None)

@@ -87,8 +87,8 @@ def _is_whole(site: Site, store: str, line: Described, report: RebuildReport) ->
         except OffloaderError as error:
             report.errors.append(f"{line.document.ref}: {error}")
             return False
-        if found != copy.digest.size:
-            what = "is missing" if found is None else f"has {found} bytes instead of {copy.digest.size}"
+        if found != copy.held_size:
+            what = "is missing" if found is None else f"has {found} bytes instead of {copy.held_size}"
             report.errors.append(f"{line.document.ref}: {copy.key} in the store {store} {what}")
             return False
     return True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from offloader.errors import OffloaderError
-from offloader.ledger import Entry
+from offloader.ledger import Copy, Entry
 from offloader.model import State
 from offloader.moves.pages import entries_in, pages
 from offloader.moves.site import Site
@@ -83,7 +83,7 @@ def _copies(site: Site, entry: Entry, *, deep: bool) -> Comparison | None:
             return Comparison("-", what, f"version {version.version.number} has no copy in the ledger")
         for copy in version.copies:
             try:
-                found = _problem(site, copy.store, copy.key, copy.digest.size, copy.digest.sha256, deep=deep)
+                found = _problem(site, copy, deep=deep)
             except OffloaderError as error:
                 return Comparison("!", what, str(error))
             if found is not None:
@@ -91,18 +91,19 @@ def _copies(site: Site, entry: Entry, *, deep: bool) -> Comparison | None:
     return None
 
 
-def _problem(site: Site, store: str, key: str, size: int, sha256: str, *, deep: bool) -> tuple[str, str] | None:
-    if store not in site.stores:
-        return "!", f"the store {store} is not configured any more"
+def _problem(site: Site, copy: Copy, *, deep: bool) -> tuple[str, str] | None:
+    if copy.store not in site.stores:
+        return "!", f"the store {copy.store} is not configured any more"
+    store, where = site.stores[copy.store], f"{copy.key} in the store {copy.store}"
     if not deep:
-        found = site.stores[store].size(key)
+        found = store.size(copy.key)
         if found is None:
-            return "-", f"{key} is missing in the store {store}"
-        return None if found == size else ("*", f"{key} has {found} bytes in the store {store}, {size} were stored")
-    stored = site.stores[store].stat(key)
+            return "-", f"{where} is missing"
+        return None if found == copy.held_size else ("*", f"{where} has {found} bytes, {copy.held_size} were stored")
+    stored = store.stat(copy.key)
     if stored is None:
-        return "-", f"{key} is missing in the store {store}"
-    return None if stored.sha256 == sha256 else ("*", f"{key} in the store {store} holds other bytes")
+        return "-", f"{where} is missing"
+    return None if stored.sha256 == copy.digest.sha256 else ("*", f"{where} holds other bytes")
 
 
 def _compare_page(site: Site, entries: Sequence[Entry], *, deep: bool) -> Iterator[Comparison]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
+import pyrage
 import pytest
 
 from offloader.errors import Exhausted
@@ -11,6 +13,8 @@ from offloader.ledger import Entry, open_ledger
 from offloader.model import Checksum, DocumentRef
 from offloader.moves.rebuild import RebuildReport, rebuild
 from offloader.moves.restore import find, restore
+from offloader.moves.verify import reconcile, verify
+from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.conftest import House
 
@@ -138,3 +142,28 @@ def test_checksums_and_sizes_of_the_crm_come_back(house: House) -> None:
     version = house.entry(ref).versions[0].version
     assert isinstance(version.checksum, Checksum)
     assert version.size == 3
+
+
+def test_an_encrypted_store_carries_the_whole_job(house: House) -> None:
+    """Documents move into an encrypted store, are proven there, and come back; the catalog tells both digests."""
+    own, recovery = (pyrage.x25519.Identity.generate() for _ in range(2))
+    keys = keys_of([str(own.to_public())], str(recovery.to_public()), str(own))
+    house.wrapped_stores["de"] = EncryptedStore(house.de, keys)
+    ref = house.source.crm.document("File", b"one", b"two" * 100_000, parents=[house.account("DE")])
+    assert house.run().moved == 1
+    before = known(house)
+    for site in house.site():
+        assert dict(verify(site).counts) == {"=": 1}
+        assert dict(reconcile(site, deep=False).counts) == {"=": 1}
+        assert dict(reconcile(site, deep=True).counts) == {"=": 1}
+
+    lose_ledger(house)
+
+    assert known(house) == before
+    copy = house.entry(ref).versions[1].copies[0]
+    held = b"".join(house.de.read(copy.key))
+    assert (copy.held_size, copy.held_sha256) == (len(held), hashlib.sha256(held).hexdigest())
+    assert copy.digest.size == 300_000
+    for site in house.site():
+        assert restore(site, [find(site, str(ref))]).restored == 1
+    assert [house.source.crm.bytes_of(each) for each in house.source.crm.rows] == [[b"one", b"two" * 100_000]]

@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 
 from offloader.errors import ConfigError, Refused
 from offloader.ledger import Entry, Ledger, Step, open_ledger, opening, schema
+from offloader.ledger.schema import HEAD
 from offloader.ledger.sqlite import reading_engine
 from offloader.model import Document, State
 
@@ -168,7 +169,7 @@ def test_newer_ledger_is_refused(path: Path, clock: Any, exclusive: bool) -> Non
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9999", "{head}"
 def upgrade():
     op.add_column("meta", sa.Column("note", sa.Text))
     {more}
@@ -182,9 +183,9 @@ def next_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     def install(more: str) -> None:
         scripts = tmp_path / "scripts"
         shutil.copytree(Path(opening.__file__).parent / "migrations", scripts)
-        (scripts / "versions" / "r0002_next.py").write_text(NEXT.format(more=more))
+        (scripts / "versions" / "r9999_next.py").write_text(NEXT.format(more=more, head=HEAD))
         monkeypatch.setattr(opening, "SCRIPTS", str(scripts))
-        monkeypatch.setattr(opening, "HEAD", "0002")
+        monkeypatch.setattr(opening, "HEAD", "9999")
 
     return install
 
@@ -199,10 +200,10 @@ def test_older_ledger_is_brought_up_to_date(path: Path, clock: Any, next_program
         open_ledger(path, now=clock, exclusive=False)
     with open_ledger(path, now=clock) as ledger:
         assert ledger.meta("a") == "b"
-    with closing(sqlite3.connect(path)) as new, closing(sqlite3.connect(f"{path}.0001.backup")) as old:
+    with closing(sqlite3.connect(path)) as new, closing(sqlite3.connect(f"{path}.{HEAD}.backup")) as old:
         assert new.execute("SELECT key, value, note FROM meta").fetchall() == [("a", "b", None)]
         assert old.execute("SELECT * FROM meta").fetchall() == [("a", "b")]
-    assert stat.S_IMODE(path.with_name("ledger.db.0001.backup").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name(f"ledger.db.{HEAD}.backup").stat().st_mode) == 0o600
 
 
 def test_failed_migration_changes_nothing(path: Path, clock: Any, next_program: Callable[[str], None]) -> None:
@@ -215,7 +216,7 @@ def test_failed_migration_changes_nothing(path: Path, clock: Any, next_program: 
             open_ledger(path, now=clock)
     with closing(sqlite3.connect(path)) as connection:
         assert len(connection.execute("PRAGMA table_info(meta)").fetchall()) == 2
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
 
 
 def test_migrations_make_what_the_program_uses(ledger: Ledger, path: Path) -> None:
