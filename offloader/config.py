@@ -68,6 +68,13 @@ class GatewayOptions(Options):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8480, ge=0, le=65535, description="port to listen on")
+    redirect_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=60,
+        description="send browsers to the store itself, by a link to the one object that works for so long, where the "
+        "store has such links; without it, all bytes go through the gateway, measured on the way",
+    )
 
 
 class PaceOptions(Options):

@@ -48,6 +48,8 @@ class SourcePlugin:
     help: str
     options: type[Options]
     open: Callable[[str, Any, Context], Source]
+    #: system and meter in `tables/crm_storage_prices.psv` by which its documents' bytes are charged
+    storage_price: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,8 +281,8 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """How many bytes the store holds for the object, by one cheap call; None if there is none."""
 
-    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
-        """A link that opens this one object for so long, as a download of that name and type. A secret.
+    def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
+        """A link that opens this one object for so long, answered with that Content-Disposition and type. A secret.
 
         Raises Unsupported if the store has no such links (`capabilities.presign`).
         """

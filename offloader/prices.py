@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from offloader.psv import Row, rows
 #: bytes; CRM storage and object storage are both sold by the binary gigabyte ("AWS price list, storage unit GB-Mo")
 GIGABYTE = 1 << 30
 _KILOBYTE = 1 << 10
+_NO_STORE = "; store: no price"
 FILES = ("crm_storage_prices", "object_storage_prices")
 
 
@@ -70,11 +72,28 @@ class Prices:
         note = f"{system} {meter} {crm.usd:g} USD per GB and month ({_said(crm)})"
         price = self.store.get(store) if store is not None else None
         if store is None or price is None:
-            return Saving(crm_usd, None, None, f"{note}; store: no price")
+            return Saving(crm_usd, None, None, note + _NO_STORE)
         billed = max(size, objects * price.minimum) + objects * price.overhead
         store_usd = billed / GIGABYTE * price.usd
         note = f"{note}; {' '.join(store)} {price.usd:g} USD ({_said(price)})"
         return Saving(crm_usd, store_usd, crm_usd - store_usd, note)
+
+    def monthly_savings(self, moved: Iterable[tuple[tuple[str, str] | None, int]]) -> Saving | None:
+        """Estimate what bytes moved out of several CRMs cost a month less there: a meter and a size in bytes each.
+
+        A meter is (system, meter), as in a source plugin's `storage_price`. Bytes without a listed price count
+        nothing, as the note says; None if no meter has one.
+        """
+        sizes: Counter[tuple[str, str] | None] = Counter()
+        for meter, size in moved:
+            sizes[meter] += size
+        savings = [self.monthly_saving(*meter, size) if meter else None for meter, size in sizes.items()]
+        known = [saving for saving in savings if saving is not None]
+        if not known:
+            return None
+        unpriced = ["other bytes: no listed price"] if len(known) < len(savings) else []
+        note = "; ".join([*(saving.note.removesuffix(_NO_STORE) for saving in known), *unpriced])
+        return Saving(sum(saving.crm_usd for saving in known), None, None, note + _NO_STORE)
 
 
 def load(texts: Mapping[str, str] | None = None) -> Prices:

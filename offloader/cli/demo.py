@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from offloader.model import State
 if TYPE_CHECKING:
     from offloader.cli.demo_proof import Proof
     from offloader.cli.demo_sandbox import Sandbox
+    from offloader.config import Config
     from offloader.moves.report import RunReport
     from offloader.moves.site import Site
 
@@ -49,7 +51,7 @@ def command(
                 requests = _requests(crms)
                 note("Opening every link through the gateway, and looking for what should be gone …")
                 proof = prove(site, session.config(), crms, before)
-                saved = _saving(site)
+                saved = _saving(site, session.config())
     return _answer(report, requests, proof, saved, keep, crm)
 
 
@@ -74,12 +76,17 @@ def _directory(keep: Path | None) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _saving(site: Site) -> tuple[float, str]:
-    """US dollars a month that the moved bytes no longer cost in the CRM, and the note that says by which prices."""
-    from offloader.prices import load  # noqa: PLC0415
+def _saving(site: Site, config: Config) -> tuple[float, str]:
+    """US dollars a month that the moved bytes no longer cost in the CRMs, and the note that says by which prices."""
+    from offloader import prices  # noqa: PLC0415
+    from offloader.plugins import SourcePlugin, load  # noqa: PLC0415
 
-    moved = sum(tally.bytes for (_, _, state), tally in site.ledger.tally().items() if state is State.DONE)
-    saving = load().monthly_saving("salesforce", "file_storage", moved)
+    moved: Counter[str] = Counter()
+    for (source, _, state), tally in site.ledger.tally().items():
+        if state is State.DONE:
+            moved[source] += tally.bytes
+    meters = {name: load(SourcePlugin, part.type).storage_price for name, part in config.sources.items()}
+    saving = prices.load().monthly_savings([(meters[name], size) for name, size in moved.items()])
     return (saving.crm_usd, saving.note) if saving else (0.0, "no listed price")
 
 

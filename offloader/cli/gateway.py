@@ -19,5 +19,5 @@ def command(context: typer.Context, as_json: Json = False) -> int:
     options = config.settings.gateway
     with session.site(exclusive=False, dry_run=True) as site:
         note(f"Serving links on {options.host} port {options.port}; they begin with {options.url}")
-        serve(app_of(site, login), host=options.host, port=options.port)
+        serve(app_of(site, login, options.redirect_seconds), host=options.host, port=options.port)
     return 0

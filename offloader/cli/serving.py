@@ -37,8 +37,14 @@ def login_of(config: Config, context: Context) -> Login:
     return TokenLogin.of_file(config.directory / options.tokens)
 
 
-def app_of(site: Site, login: Login) -> Starlette:
-    return make_app(links=LedgerLinks(site.ledger), sources=site.sources, stores=site.stores, login=login)
+def app_of(site: Site, login: Login, redirect_seconds: int | None) -> Starlette:
+    return make_app(
+        links=LedgerLinks(site.ledger),
+        sources=site.sources,
+        stores=site.stores,
+        login=login,
+        redirect_seconds=redirect_seconds,
+    )
 
 
 @contextlib.contextmanager
@@ -49,5 +55,5 @@ def served(site: Site, config: Config) -> Iterator[Served]:
     options = config.settings.gateway.login
     if isinstance(options, HeaderLoginOptions):
         headers[options.secret_header] = options.secret.reveal(site.context.environ, config.directory)
-    with serving(app_of(site, login)) as port:
+    with serving(app_of(site, login, config.settings.gateway.redirect_seconds)) as port:
         yield Served("127.0.0.1", port, headers)

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -56,12 +57,20 @@ class LedgerLinks:
         return self._ledger.by_link(link_id)
 
 
-def make_app(*, links: Links, sources: Mapping[str, Source], stores: Mapping[str, Store], login: Login) -> Starlette:
+def make_app(
+    *,
+    links: Links,
+    sources: Mapping[str, Source],
+    stores: Mapping[str, Store],
+    login: Login,
+    redirect_seconds: int | None = None,
+) -> Starlette:
     """Build the ASGI application.
 
     GET and HEAD of `/d/{link id}` (the newest version) and `/d/{link id}/v/{number}`, and `/healthz`.
+    `redirect_seconds`: browsers are sent to stores that make links, for so long; None: never.
     """
-    gateway = Gateway(links, sources, stores, login)
+    gateway = Gateway(links, sources, stores, login, redirect_seconds)
     app = Starlette(
         routes=[
             Route("/healthz", _healthy, methods=["GET"]),
@@ -77,7 +86,15 @@ def make_app(*, links: Links, sources: Mapping[str, Source], stores: Mapping[str
 class Gateway:
     """Answers requests for documents."""
 
-    def __init__(self, links: Links, sources: Mapping[str, Source], stores: Mapping[str, Store], login: Login) -> None:
+    def __init__(
+        self,
+        links: Links,
+        sources: Mapping[str, Source],
+        stores: Mapping[str, Store],
+        login: Login,
+        redirect_seconds: int | None,
+    ) -> None:
+        self._redirect_seconds = redirect_seconds
         self._links = links
         self._sources = sources
         self._stores = stores
@@ -119,6 +136,10 @@ class Gateway:
         if found.state in _GONE:
             return _plain(410, _GONE[found.state])
         for copy, store in self._copies(found):
+            if self._redirect_seconds is not None and request.method == "GET" and store.capabilities.presign:
+                if await self._ask(partial(store.size, copy.key)) is None:
+                    continue
+                return await self._ask(partial(_redirect, store, copy, found.version.name, self._redirect_seconds))
             etag = f'"{copy.digest.sha256}"'
             wanted = _wanted(request, copy.digest.size, etag)
             if wanted is None:
@@ -170,6 +191,12 @@ async def _document(request: Request, name: str, body: Body, wanted: Span, etag:
     if wanted.whole:
         return Download(body, 200, headers)
     return Download(body, 206, {**headers, "Content-Range": wanted.content_range})
+
+
+def _redirect(store: Store, copy: Copy, name: str, seconds: int) -> Response:
+    """Send the browser to the object itself. The address opens it for anybody, so nobody may keep it."""
+    address = store.presign(copy.key, seconds=seconds, disposition=disposition(name), mime=media_type(name))
+    return Response(status_code=302, headers={**SAFETY, "Location": address})
 
 
 def _plain(status: int, text: str, more: Mapping[str, str] | None = None) -> Response:

@@ -91,7 +91,7 @@ class MemoryStore:
         body = self._objects.get(key)
         return None if body is None else len(body)
 
-    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+    def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
         raise Unsupported(f"store {self.name} has no address that a browser could open")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:

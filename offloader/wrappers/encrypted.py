@@ -98,7 +98,7 @@ class EncryptedStore:
     def size(self, key: str) -> int | None:
         return self.inner.size(key)
 
-    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+    def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
         raise Unsupported(f"store {self.name} is encrypted: only the gateway can open its objects")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:

@@ -101,8 +101,8 @@ class ReadOnlyStore:
     def size(self, key: str) -> int | None:
         return self._store.size(key)
 
-    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
-        return self._store.presign(key, seconds=seconds, file_name=file_name, mime=mime)
+    def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
+        return self._store.presign(key, seconds=seconds, disposition=disposition, mime=mime)
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         return self._store.read(key, offset=offset, length=length)

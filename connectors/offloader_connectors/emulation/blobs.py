@@ -135,6 +135,15 @@ class Blobs:
                 spool.write(chunk)
             return spool.done()
 
+    def sha256(self, ref: str) -> str:
+        """The body's SHA-256 in lower-case hex. A kept body is named by it; a computed one has to be read."""
+        if not ref.startswith("synthetic-"):
+            return ref
+        digest = hashlib.sha256()
+        for chunk in self.chunks(ref):
+            digest.update(chunk)
+        return digest.hexdigest()
+
     def read(self, ref: str) -> bytes:
         """The whole body; for small ones."""
         return b"".join(self.chunks(ref)) if ref.startswith("synthetic-") else self.path(ref).read_bytes()
@@ -147,3 +156,21 @@ class Blobs:
         with self.path(ref).open("rb") as source:
             while chunk := source.read(CHUNK):
                 yield chunk
+
+    def span(self, ref: str, start: int, size: int) -> Iterator[bytes]:
+        """So many bytes of a body from `start` on, in chunks; fewer where it ends."""
+        if not ref.startswith("synthetic-"):
+            with self.path(ref).open("rb") as source:
+                source.seek(start)
+                while size > 0 and (chunk := source.read(min(CHUNK, size))):
+                    size -= len(chunk)
+                    yield chunk
+            return
+        at = 0
+        for chunk in self.chunks(ref):
+            part = chunk[max(0, start - at) : max(0, start + size - at)]
+            at += len(chunk)
+            if part:
+                yield part
+            if at >= start + size:
+                return

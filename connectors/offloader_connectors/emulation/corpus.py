@@ -12,7 +12,7 @@ import itertools
 import math
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -20,7 +20,19 @@ from offloader_connectors.emulation.render import RENDERERS
 from offloader_connectors.emulation.texts import AWKWARD_NAMES, LANGUAGES, file_name
 from offloader_connectors.emulation.vary import VARIATIONS
 
-__all__ = ["AWKWARD_NAMES", "EMPTY_INDEX", "KINDS", "MIME", "Corpus", "MadeDocument", "corpus", "dice_of", "is_large"]
+__all__ = [
+    "AWKWARD_NAMES",
+    "EMPTY_INDEX",
+    "KINDS",
+    "MIME",
+    "Corpus",
+    "MadeDocument",
+    "corpus",
+    "dice_of",
+    "is_large",
+    "is_tiny",
+    "tiny_indices",
+]
 
 #: The body with this index is a text file of no bytes.
 EMPTY_INDEX = 7
@@ -80,6 +92,16 @@ def is_large(index: int) -> bool:
     return index % _LARGE_EVERY == _LARGE_AT
 
 
+def is_tiny(index: int) -> bool:
+    """Whether the body with this index is a text of one line, unless another kind is asked for."""
+    return index % _TINY_EVERY == _TINY_AT
+
+
+def tiny_indices() -> Iterator[int]:
+    """The indices of all texts of one line."""
+    return itertools.count(_TINY_AT, _TINY_EVERY)
+
+
 def dice_of(*parts: str | int) -> random.Random:
     """Dice that always fall the same way for the same parts."""
     return random.Random("/".join(str(part) for part in parts))  # noqa: S311  made-up data, nothing secret
@@ -104,7 +126,7 @@ class Corpus:
 
     def kind(self, index: int) -> str:
         """The kind of the document with this index, unless another one is asked for."""
-        if index == EMPTY_INDEX or index % _TINY_EVERY == _TINY_AT:
+        if index == EMPTY_INDEX or is_tiny(index):
             return "txt"
         dice = dice_of(self.seed, "kind", index)
         if is_large(index):
@@ -130,7 +152,7 @@ class Corpus:
         if index == EMPTY_INDEX and kind == "txt":
             return b""
         reference = f"{self.seed & 0xFFFFFFFF:x}-{index:x}"
-        if index % _TINY_EVERY == _TINY_AT and kind == "txt":
+        if is_tiny(index) and kind == "txt":
             return reference.encode()
         recipe = _RECIPES[kind]
         large = is_large(index) and bool(recipe.large)

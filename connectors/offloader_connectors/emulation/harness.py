@@ -39,6 +39,19 @@ _GZIP_FROM = 1024
 _log = logging.getLogger("offloader.emulator")
 
 
+class BodyReader(Protocol):
+    """Takes a body in chunks."""
+
+    def write(self, chunk: bytes) -> None:
+        """Raises ValueError for a body that cannot be read."""
+
+    def done(self, request: Request) -> None:
+        """The body was whole: give it to its request. Raises ValueError."""
+
+    def discard(self) -> None:
+        """Leave nothing behind of a body that never became whole."""
+
+
 class Vendor(Protocol):
     """The emulated system. Called on the server's thread only, one call at a time."""
 
@@ -49,10 +62,13 @@ class Vendor(Protocol):
     def operation(self, request: Request) -> str:
         """The stable name under which a call is counted."""
 
+    def reader(self, request: Request, operation: str) -> BodyReader | None:
+        """What takes the body of a call as it arrives; None: it is small, or a multipart form."""
+
     def answer(self, request: Request, operation: str, rules: Sequence[Rule]) -> Answer:
         """Carry out a call. Never raises for anything that a client sent."""
 
-    def fault(self, status: int) -> Answer:
+    def fault(self, status: int, operation: str) -> Answer:
         """The answer that the real system usually gives with this status."""
 
     def edit(self, change: Mapping[str, Any], subjects: Sequence[str]) -> None:
@@ -97,11 +113,17 @@ class Harness:
         self.vendor: Vendor
         #: start of every call under way, in seconds of the loop's clock
         self.running: dict[int, float] = {}
+        #: port of every call under way
+        self.ports: dict[int, int] = {}
         self._serial = 0
 
     def running_longer_than(self, seconds: float) -> int:
         now = asyncio.get_running_loop().time()
         return sum(1 for start in self.running.values() if now - start >= seconds)
+
+    def running_at(self, port: int) -> int:
+        """Calls under way that came in by a port."""
+        return sum(1 for each in self.ports.values() if each == port)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -114,10 +136,11 @@ class Harness:
         self._serial += 1
         serial = self._serial
         self.running[serial] = asyncio.get_running_loop().time()
+        self.ports[serial] = request.port
         try:
             await self._serve(scope, receive, send, request)
         finally:
-            del self.running[serial]
+            del self.running[serial], self.ports[serial]
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request: Request) -> None:
         operation = self.vendor.operation(request)
@@ -143,29 +166,40 @@ class Harness:
         await self._respond(scope, send, request, answer, effects)
 
     async def _carry_out(self, receive: Receive, request: Request, operation: str, rules: Sequence[Rule]) -> Answer:
-        content_type = request.headers.get("content-type", "")
         try:
-            if content_type.lower().startswith("multipart/"):
-                request.parts = await read_multipart(content_type, _chunks(receive), self.vendor.blobs)
-            else:
-                request.body = await _whole_body(receive)
+            await self._read(receive, request, operation)
         except ValueError:
-            return self.vendor.fault(400)
+            return self.vendor.fault(400, operation)
         self.edit(rules, (), before=True)
-        refused = self.refused(rules)
+        refused = self.refused(rules, operation)
         if refused is not None:
             return refused
         try:
             return self.vendor.answer(request, operation, rules)
         except Exception:  # noqa: BLE001 - the worker's top: an own mistake must not look like a cut connection
             _log.exception("the emulator failed at %s", operation)
-            return self.vendor.fault(500)
+            return self.vendor.fault(500, operation)
 
-    def refused(self, rules: Sequence[Rule]) -> Answer | None:
+    async def _read(self, receive: Receive, request: Request, operation: str) -> None:
+        content_type = request.headers.get("content-type", "")
+        reader = self.vendor.reader(request, operation)
+        if reader is not None:
+            try:
+                async for chunk in _chunks(receive):
+                    reader.write(chunk)
+                reader.done(request)
+            finally:
+                reader.discard()
+        elif content_type.lower().startswith("multipart/"):
+            request.parts = await read_multipart(content_type, _chunks(receive), self.vendor.blobs)
+        else:
+            request.body = await _whole_body(receive)
+
+    def refused(self, rules: Sequence[Rule], operation: str) -> Answer | None:
         """The scripted answer instead of the act, if a rule says so."""
         for rule in rules:
             if rule.do == "status":
-                answer = self.vendor.fault(rule.status)
+                answer = self.vendor.fault(rule.status, operation)
                 if rule.body is not None:
                     raw = isinstance(rule.body, str)
                     answer.body, answer.data = (rule.body.encode(), None) if raw else (None, rule.body)
@@ -247,7 +281,9 @@ def _request(scope: Scope) -> Request:
     query = scope["query_string"]
     size = len(target) + len(query) + sum(len(name) + len(value) + 4 for name, value in raw)
     path = target.decode("latin-1").partition("?")[0]
-    return Request(scope["method"], path, parse_query(query.decode("latin-1")), headers, head_size=size)
+    call = Request(scope["method"], path, parse_query(query.decode("latin-1")), headers, head_size=size)
+    call.target_size, call.port = len(path) + len(query) + bool(query), scope["server"][1]
+    return call
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -288,7 +324,7 @@ async def _send(send: Send, request: Request, answer: Answer, vendor: Vendor) ->
         await send(_head(request, answer, vendor, len(body)))
         await send({"type": "http.response.body", "body": body})
         return
-    await send(_head(request, answer, vendor, answer.length))
+    await send(_head(request, answer, vendor, answer.length if answer.announced else None))
     for chunk in answer.stream:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
@@ -325,7 +361,7 @@ async def _send_short(
         body = answer.payload(pretty=_pretty(request))
         answer.stream, answer.length = iter([body]), len(body)
     length = answer.length or 0
-    await send(_head(request, answer, vendor, None if clean else length))
+    await send(_head(request, answer, vendor, None if clean or not answer.announced else length))
     left = length // 2
     for chunk in answer.stream:
         if left <= 0:

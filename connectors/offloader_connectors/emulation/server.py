@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,8 @@ def _authority(directory: Path) -> trustme.CA:
     return authority
 
 
-def _listen(directory: Path, port: int) -> socket.socket:
+def _listen(remembered: Path, port: int) -> socket.socket:
     """A listening socket on the wanted port, else on the port of the last time, else on any free one."""
-    remembered = directory / "port"
     wanted = [port] if port else [int(remembered.read_text()) if remembered.exists() else 0, 0]
     for attempt, candidate in enumerate(wanted):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -92,18 +92,20 @@ def _listen(directory: Path, port: int) -> socket.socket:
 class TlsServer:
     """Serves until `close`. `directory` keeps the CA (`ca.pem`), so that a restart is trusted by the same clients.
 
+    `others` are names of further servers of the same system: each gets a port of its own and the same application.
     Raises OSError if the wanted port is taken.
     """
 
-    def __init__(self, application: Any, directory: Path, port: int = 0) -> None:
+    def __init__(self, application: Any, directory: Path, port: int = 0, others: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         leaf = _authority(directory).issue_cert("127.0.0.1", "localhost")
         key = directory / "server.pem"
         key.touch(mode=0o600)
         leaf.private_key_and_cert_chain_pem.write_to_path(key)
-        listener = _listen(directory, port)
-        self.port: int = listener.getsockname()[1]
+        listeners = [_listen(directory / "port", port), *(_listen(directory / f"port-{name}", 0) for name in others)]
+        self.port, *ports = (int(listener.getsockname()[1]) for listener in listeners)
         self.url = f"https://127.0.0.1:{self.port}"
+        self.ports = dict(zip(others, ports, strict=True))
         self.ca_file = directory / "ca.pem"
         transports: set[asyncio.Transport] = set()
         config = uvicorn.Config(
@@ -122,7 +124,7 @@ class TlsServer:
             timeout_graceful_shutdown=1,
         )
         self._server = _Uvicorn(config, transports)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="emulator", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, args=(listeners,), name="emulator", daemon=True)
         self._thread.start()
         while not self._server.ready.wait(0.05):
             if not self._thread.is_alive():

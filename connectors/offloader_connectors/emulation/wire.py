@@ -40,6 +40,12 @@ class Request:
     data: Any = None
     #: bytes of the request line's target and of all headers
     head_size: int = 0
+    #: bytes of the request line's target alone
+    target_size: int = 0
+    #: the port that the call came in by
+    port: int = 0
+    #: a body that was too large to be held, if the vendor reads such bodies
+    blob: Blob | None = None
 
     def json(self) -> Any:
         """The body as JSON; None for an empty one. Raises ValueError."""
@@ -70,6 +76,8 @@ class Answer:
     body: bytes | None = None
     stream: Iterator[bytes] | None = None
     length: int | None = None
+    #: whether the length is told; without, a stream is sent in pieces
+    announced: bool = True
     content_type: str = "application/json;charset=UTF-8"
     headers: dict[str, str] = field(default_factory=dict)
     #: rules of inner operations that act on the whole answer

@@ -103,7 +103,7 @@ class FilesystemStore:
                 return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def presign(self, key: str, *, seconds: int, file_name: str, mime: str) -> str:
+    def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
         raise Unsupported(f"store {self.name} is a folder: no browser can open its files; the gateway hands them out")
 
     def read(self, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:

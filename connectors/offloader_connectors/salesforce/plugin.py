@@ -19,4 +19,5 @@ SOURCE = SourcePlugin(
     help="Salesforce: files with all versions, and classic attachments, over the REST API",
     options=SalesforceOptions,
     open=_open,
+    storage_price=("salesforce", "file_storage"),
 )

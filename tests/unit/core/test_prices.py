@@ -4,6 +4,7 @@ import pytest
 
 from offloader import prices
 from offloader.errors import ConfigError
+from offloader.plugins import SourcePlugin, available, load
 
 FRANKFURT = ("aws-s3", "STANDARD", "eu-central-1")
 GLACIER = ("aws-s3", "GLACIER", "us-east-1")
@@ -35,6 +36,33 @@ def test_a_store_without_a_price_has_none(store: tuple[str, str, str] | None) ->
 def test_an_unknown_meter_has_no_saving() -> None:
     """A CRM without a listed price gives no estimate."""
     assert prices.load().monthly_saving("hubspot", "file", 1) is None
+
+
+def test_savings_of_several_crms_are_one_sum_with_every_price_used() -> None:
+    """Bytes are priced by the meter of the CRM that they come from; what has no price counts nothing and is named."""
+    loaded = prices.load()
+    salesforce, dataverse = ("salesforce", "file_storage"), ("dataverse", "file")
+    gigabyte = prices.GIGABYTE
+    both = loaded.monthly_savings([(salesforce, gigabyte), (dataverse, 2 * gigabyte), (salesforce, gigabyte)])
+    partly = loaded.monthly_savings([(dataverse, gigabyte), (None, gigabyte), (("hubspot", "file"), gigabyte)])
+
+    assert both is not None
+    assert both.crm_usd == pytest.approx(2 * 5 + 2 * 2)
+    assert both.note.count("per GB and month") == 2
+    assert both.note.count("no price") == 1
+    assert partly is not None
+    assert partly.crm_usd == pytest.approx(2)
+    assert "other bytes: no listed price" in partly.note
+    assert loaded.monthly_savings([(None, gigabyte)]) is None
+    assert loaded.monthly_savings([]) is None
+
+
+@pytest.mark.parametrize("name", available(SourcePlugin))
+def test_every_source_says_by_which_listed_price_its_bytes_are_charged(name: str) -> None:
+    """The meter that a source plugin names stands in the price table."""
+    meter = load(SourcePlugin, name).storage_price
+
+    assert meter in prices.load().crm
 
 
 def test_small_objects_cost_more() -> None:

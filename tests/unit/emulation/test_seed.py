@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from offloader_connectors.emulation.corpus import Corpus
-from offloader_connectors.emulation.world import Hang, Special, World, make_world
+from offloader_connectors.emulation.expectations import EXPECTATIONS
+from offloader_connectors.emulation.making import make_world
+from offloader_connectors.emulation.mixes import FILES
+from offloader_connectors.emulation.world import Hang, Special, World
 from offloader_connectors.salesforce.emulator.org import Org
-from offloader_connectors.salesforce.emulator.seed import EXPECTATIONS, seed
+from offloader_connectors.salesforce.emulator.seed import seed
 
 COUNT = 60
 
@@ -127,7 +130,7 @@ def test_names_arrive_unchanged(org: Org, world: World, expected: list[dict[str,
 
 def test_what_must_be_skipped_is_what_the_platform_says(org: Org, world: World, expected: list[dict[str, Any]]) -> None:
     """A note, a link, an asset, an archived file and one on a sent e-mail show in the org's own fields."""
-    found: dict[Special, set[tuple[str, bool, bool, bool]]] = {special: set() for special in Special}
+    found: dict[Special, set[tuple[str, bool, bool, bool]]] = {special: set() for special in FILES.specials}
     for document, line in zip(world.documents, expected, strict=True):
         if document.special:
             row = _row(org, line["id"])

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from offloader_connectors.emulation.corpus import AWKWARD_NAMES, MIME, Corpus
-from offloader_connectors.emulation.world import Document, Hang, Role, Special, World, make_world
+from offloader_connectors.emulation.expectations import fill
+from offloader_connectors.emulation.making import make_world
+from offloader_connectors.emulation.world import Document, Hang, Role, Special, World
 from offloader_connectors.salesforce.emulator.objects import PERMISSIONS
 from offloader_connectors.salesforce.emulator.org import INTEGRATION_USER, FileParent, Org
 
-#: In the org's directory, one JSON object a line: `id` (18 characters), `kind` (ContentDocument or Attachment),
-#: `country` (of the store where its bytes belong; null: they may not leave the CRM) and `must_stay`.
-EXPECTATIONS = "expected.jsonl"
-_BATCH = 200
 _TITLE_LENGTH = 255
 _SENT = "3"
 
@@ -26,8 +22,7 @@ def seed(org: Org, *, documents: int, seed: int) -> None:
     """Fill a new org with the world of that many documents; the same seed gives the same world.
 
     Contacts are private, as everything else of an account, so that the user without access sees nothing. The
-    integration user lacks Update Email Messages alone, so that files on sent e-mails stay. Bodies are made one at a
-    time.
+    integration user lacks Update Email Messages alone, so that files on sent e-mails stay.
     """
     org.user(username=INTEGRATION_USER, permissions=[each for each in PERMISSIONS if each != "CanUpdateEmailMessage"])
     org.options = replace(org.options, sharing={**org.options.sharing, "Contact": "Private"})
@@ -35,12 +30,7 @@ def seed(org: Org, *, documents: int, seed: int) -> None:
     loader = _Loader(org, world)
     with org.store.transaction():
         loader.load_records()
-    with (org.directory / EXPECTATIONS).open("w", encoding="utf-8") as expectations:
-        waiting = iter(world.documents)
-        while batch := list(itertools.islice(waiting, _BATCH)):
-            with org.store.transaction():
-                lines = [loader.load(document) for document in batch]
-            expectations.writelines(json.dumps(line) + "\n" for line in lines)
+    fill(org.directory, world, org.store.transaction, loader.load)
 
 
 class _Loader:
@@ -136,18 +126,11 @@ class _Loader:
             }
             self._insert(email.key, "EmailMessage", self.account_of[email.account][0], email.sent, fields)
 
-    def load(self, document: Document) -> dict[str, object]:
-        """Put one document into the org; returns its line of the expectations."""
-        if document.hang is not Hang.FILE:
-            kind, record_id = "Attachment", self._attachment(document)
-        else:
-            kind, record_id = "ContentDocument", self._file(document)
-        return {
-            "id": record_id,
-            "kind": kind,
-            "country": self.world.expected_country(document),
-            "must_stay": self.world.must_stay(document),
-        }
+    def load(self, document: Document) -> tuple[str, str]:
+        """Put one document into the org; returns its kind and its id (18 characters)."""
+        if document.hang is Hang.FILE:
+            return "ContentDocument", self._file(document)
+        return "Attachment", self._attachment(document)
 
     def _body(self, document: Document, index: int) -> bytes:
         data = self.corpus.make(index, document.kind, document.language).data
