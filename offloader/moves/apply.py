@@ -18,7 +18,8 @@ from offloader.ledger import Copy, Entry, Step, VersionEntry
 from offloader.model import Link, LocationProof, State, Strategy, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
-from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of, planned_proof, proof_digest
+from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of
+from offloader.moves.proofs import changes, keep
 from offloader.moves.reading import Copied, Group, Reader
 from offloader.moves.report import RunReport, sentence
 from offloader.moves.site import Site
@@ -240,11 +241,12 @@ class _Applier:
         if proof is not None and proof.usable_at(self._site.context.now()):
             return True
         proof = self._site.stores[name].prove()
-        planned = planned_proof(self._plan.header, name)
-        if not proof.usable_at(self._site.context.now()) or proof_digest(proof) != planned:
+        keep(self._site, proof)
+        changed = changes(self._plan.header.proofs.get(name), proof)
+        if changed or not proof.usable_at(self._site.context.now()):
             message = (
-                f"nothing more is written to the store {name}: its location proof was {planned} when the plan was "
-                f"made and is {proof_digest(proof)} now ({proof.summary})"
+                f"nothing more is written to the store {name}: its location proof changed since the plan was made: "
+                f"{'; '.join(changed) or proof.summary}"
             )
             self._closed_stores[name] = Drift(message)
             return False

@@ -17,6 +17,7 @@ from offloader.errors import ConfigError, Drift, Permanent, Refused
 from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step, VersionEntry
 from offloader.model import Decision, LocationProof, Reason, State, Verdict
 from offloader.moves.pages import pages
+from offloader.moves.proofs import basis_of, changes, keep, verdict_of
 from offloader.moves.site import Limits, Site
 from offloader.ports import Target
 
@@ -62,16 +63,6 @@ class PlanSummary:
         }
 
 
-def proof_digest(proof: LocationProof) -> str:
-    """What a plan remembers of a proof: the verdict and the places, not the moment."""
-    return f"{proof.assurance}:{' '.join(sorted(proof.countries))}"
-
-
-def planned_proof(header: PlanHeader, store: str) -> str:
-    """What the plan rests on for a store."""
-    return str(header.proofs.get(store, {}).get("proof", "not configured"))
-
-
 def _header_value(header: PlanHeader) -> dict[str, Any]:
     return {**asdict(header), "created": header.created.isoformat() if header.created else None}
 
@@ -79,7 +70,7 @@ def _header_value(header: PlanHeader) -> dict[str, Any]:
 def _basis(site: Site, proofs: Mapping[str, LocationProof], now_usable: Mapping[str, bool]) -> str:
     parts = {
         "policies": {source: policy.fingerprint for source, policy in site.policies.items()},
-        "stores": {name: [proof_digest(proof), now_usable[name]] for name, proof in proofs.items()},
+        "stores": {name: [verdict_of(proof), now_usable[name]] for name, proof in proofs.items()},
     }
     return hashlib.sha256(_canonical(parts)).hexdigest()
 
@@ -114,6 +105,8 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
     """
     targets = site.targets()
     now = site.context.now()
+    for target in targets:
+        keep(site, target.proof)
     proofs = {target.store: target.proof for target in targets}
     basis = _basis(site, proofs, {name: proof.usable_at(now) for name, proof in proofs.items()})
     again = all_documents or site.ledger.meta("basis") != basis
@@ -124,9 +117,7 @@ def make_plan(site: Site, *, sources: Collection[str] = (), all_documents: bool 
     header = PlanHeader(
         sources=tuple(sorted(sources or site.sources)),
         policies={source: policy.fingerprint for source, policy in site.policies.items()},
-        proofs={
-            name: {"proof": proof_digest(proof), "expires": proof.expires.isoformat()} for name, proof in proofs.items()
-        },
+        proofs={name: basis_of(proof) for name, proof in proofs.items()},
         limits=asdict(site.limits),
         created=now,
     )
@@ -248,9 +239,8 @@ def check_drift(site: Site, plan_id: str) -> None:
         if policy is None or policy.fingerprint != fingerprint:
             found.append(f"the policy of {source} changed")
     for target in site.targets():
-        was = planned_proof(header, target.store)
-        if was != proof_digest(target.proof):
-            found.append(f"the location proof of {target.store} was {was}, is {proof_digest(target.proof)}")
+        proof = changes(header.proofs.get(target.store), target.proof)
+        found.extend(f"the location proof of {target.store}: {change}" for change in proof)
     digest = hashlib.sha256(_canonical(_header_value(header)))
     for rows in decisions_of(site, plan_id):
         for entry, item in rows:

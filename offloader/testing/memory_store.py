@@ -41,13 +41,15 @@ class MemoryStore:
         self.assurance = assurance
         self.capacity = capacity
         self.validity = timedelta(hours=24)
+        #: more answers for the next proof
+        self.evidence: dict[str, str] = {}
         self._now = now or FakeClock().now
         self._objects: dict[str, bytes] = {}
         self._locked: set[str] = set()
         self._lock = threading.RLock()
 
     def prove(self) -> LocationProof:
-        evidence = {"kind": "memory", "countries": " ".join(sorted(self.countries))}
+        evidence = {"kind": "memory", "countries": " ".join(sorted(self.countries)), **self.evidence}
         canonical = json.dumps(evidence, sort_keys=True, separators=(",", ":"))
         good = self.assurance in (Assurance.PROVEN, Assurance.ATTESTED)
         taken = self._now()

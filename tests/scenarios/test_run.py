@@ -301,6 +301,35 @@ def test_apply_refuses_when_a_proof_drifted(house: House) -> None:
     assert house.blobs(house.de) == []
 
 
+def test_apply_refuses_when_the_evidence_changed(house: House) -> None:
+    """A store with the same verdict in the same country, but other answers than the plan rests on, is a drift that names
+    the answer."""
+    house.source.crm.document("File", b"x", parents=[house.account("DE")])
+    house.de.evidence = {"replication": "none"}
+    for site in house.site():
+        scan(site)
+        plan = make_plan(site).id
+        assert plan is not None
+        house.de.evidence = {"replication": "1 rule, disabled"}
+        with pytest.raises(Drift, match="replication was none, is 1 rule, disabled"):
+            apply_plan(site, plan)
+    assert house.blobs(house.de) == []
+
+
+def test_proofs_are_kept_with_their_evidence(house: House) -> None:
+    """Every proof that shows something new is an event with the raw answers; the same proof again is none."""
+    house.source.crm.document("File", b"x", parents=[house.account("DE")])
+    house.de.evidence = {"region": "eu-central-1"}
+    house.run()
+    house.source.crm.document("File", b"y", parents=[house.account("DE")])
+    house.run()
+    for site in house.site():
+        kept = [event.data for event in site.ledger.events() if event.type == "proof" and event.data["store"] == "de"]
+    assert [each["evidence"]["region"] for each in kept] == ["eu-central-1"]
+    assert kept[0]["proof"] == "PROVEN:DE"
+    assert kept[0]["sha256"]
+
+
 def test_a_proof_that_drifts_in_mid_run_stops_the_writes(house: House) -> None:
     """When a proof has run out and the new one shows another country, nothing more is written to that store."""
     for number in range(30):
