@@ -302,8 +302,7 @@ def test_apply_refuses_when_a_proof_drifted(house: House) -> None:
 
 
 def test_apply_refuses_when_the_evidence_changed(house: House) -> None:
-    """A store with the same verdict in the same country, but other answers than the plan rests on, is a drift that names
-    the answer."""
+    """Same verdict, same country, other answers than the plan rests on: a drift that names the answer."""
     house.source.crm.document("File", b"x", parents=[house.account("DE")])
     house.de.evidence = {"replication": "none"}
     for site in house.site():
