@@ -15,6 +15,7 @@ from offloader.ports import Store
 from offloader.testing import MemoryStore
 from offloader.testing.store_contract import BODY, KEY, StoreContract
 from offloader.wrappers.encrypted import SMALL, EncryptedStore, keys_of
+from tests.tools import tool
 
 OWN = pyrage.x25519.Identity.generate()
 RECOVERY = pyrage.x25519.Identity.generate()
@@ -40,6 +41,11 @@ class TestEncryptedStore(StoreContract):
 
 
 @pytest.fixture
+def age() -> str:
+    return tool("age", "apt-get install age")
+
+
+@pytest.fixture
 def inner() -> MemoryStore:
     return MemoryStore("de", countries=["DE"])
 
@@ -57,19 +63,21 @@ def test_the_store_sees_no_plain_bytes_and_both_digests_are_told(inner: MemorySt
 
 @pytest.mark.parametrize("body", [b"", b"contract", LARGE], ids=["empty", "small", "large"])
 @pytest.mark.parametrize("key", [OWN, RECOVERY], ids=["own", "recovery"])
-def test_the_age_tool_opens_an_object_without_us(inner: MemoryStore, tmp_path: Path, body: bytes, key: object) -> None:
+def test_the_age_tool_opens_an_object_without_us(
+    age: str, inner: MemoryStore, tmp_path: Path, body: bytes, key: object
+) -> None:
     """Debian's age decrypts a stored object with the service's key, and with the recovery key."""
     EncryptedStore(inner, KEYS).put(KEY, iter([body[:7], body[7:]]))
     identity, sealed = tmp_path / "key.txt", tmp_path / "object"
     identity.write_text(f"{key}\n", encoding="ascii")
     sealed.write_bytes(b"".join(inner.read(KEY)))
-    opened = subprocess.run(["age", "--decrypt", "-i", identity, sealed], capture_output=True, check=True).stdout
+    opened = subprocess.run([age, "--decrypt", "-i", identity, sealed], capture_output=True, check=True).stdout
     assert opened == body
 
 
-def test_what_the_age_tool_wrote_can_be_read(inner: MemoryStore) -> None:
+def test_what_the_age_tool_wrote_can_be_read(age: str, inner: MemoryStore) -> None:
     """An object that was encrypted by hand, for the service's key, is read like any other."""
-    sealed = subprocess.run(["age", "-r", str(OWN.to_public())], input=LARGE, capture_output=True, check=True).stdout
+    sealed = subprocess.run([age, "-r", str(OWN.to_public())], input=LARGE, capture_output=True, check=True).stdout
     inner.put(KEY, [sealed])
     assert b"".join(EncryptedStore(inner, KEYS).read(KEY)) == LARGE
 
