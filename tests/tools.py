@@ -1,4 +1,4 @@
-"""Programs that tests need and that no Python package brings: `.ci/run` installs them, elsewhere they may be missing."""
+"""Programs that tests need and no Python package brings: `.ci/run` installs them, elsewhere they may be missing."""
 
 from __future__ import annotations
 
