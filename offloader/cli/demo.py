@@ -125,6 +125,7 @@ def _answer(
         f"  {_tick(not proof.originals_left)} {proof.originals_gone} originals gone from the CRM",
         f"  {_tick(not proof.abroad)} nothing outside its permitted countries",
         f"  {_tick(not proof.disturbed)} {proof.untouched} documents that had to stay are untouched",
+        f"  {_tick(not proof.left_behind)} nothing stayed that was free to move",
         f"  {_tick(not proof.opened_by_stranger)} who may not read the record gets the same answer as for no link",
         *(f"  ! {problem}" for problem in proof.problems[:20]),
         *(f"  ! {error}" for error in report.errors[:20]),

@@ -55,6 +55,8 @@ class Proof:
     originals_left: list[str] = field(default_factory=list)
     abroad: list[str] = field(default_factory=list)
     disturbed: list[str] = field(default_factory=list)
+    #: the CRM knows a permitted country for it, and it was not moved
+    left_behind: list[str] = field(default_factory=list)
     opened_by_stranger: list[str] = field(default_factory=list)
     wrong_bytes: list[str] = field(default_factory=list)
 
@@ -64,6 +66,7 @@ class Proof:
             *(f"{ref}: the original is still in the CRM" for ref in self.originals_left),
             *(f"{ref}: lies outside its permitted countries" for ref in self.abroad),
             *(f"{ref}: had to stay and changed" for ref in self.disturbed),
+            *(f"{ref}: could have moved, and stayed" for ref in self.left_behind),
             *(f"{ref}: opened for a user who may not read it" for ref in self.opened_by_stranger),
             *(f"{ref}: the link does not give the bytes that the CRM had" for ref in self.wrong_bytes),
         ]
@@ -114,6 +117,8 @@ def prove(site: Site, config: Config, sandboxes: Mapping[str, Sandbox], before: 
                 proof.untouched += after[name].documents.get(key) == held
                 if after[name].documents.get(key) != held:
                     proof.disturbed.append("/".join((name, *key)))
+                elif held.country is not None:
+                    proof.left_behind.append("/".join((name, *key)))
     return proof
 
 

@@ -48,6 +48,8 @@ class SourceBench(ABC):
     source: Source
     #: names that this CRM can hold; leave out only what the CRM itself refuses
     names: Sequence[str] = HOSTILE_NAMES
+    #: whether this CRM can hold a document without a single byte
+    empty: bool = True
 
     @abstractmethod
     def make(self, kind: KindCapabilities, *bodies: bytes, name: str = "report.pdf", parents: int = 1) -> DocumentRef:
@@ -58,8 +60,11 @@ class SourceBench(ABC):
         """Save other bytes as a user does: a new version, or in place for kinds without versions."""
 
     @abstractmethod
-    def reparent(self, ref: DocumentRef) -> None:
-        """Change the document's parents as a user does: hang it on one more record, or on another one."""
+    def reparent(self, ref: DocumentRef) -> bool | None:
+        """Change the document's parents as a user does: hang it on one more record, or on another one.
+
+        False if documents of this kind stay with their record for ever.
+        """
 
     @abstractmethod
     def delete(self, ref: DocumentRef) -> None:

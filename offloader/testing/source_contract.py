@@ -68,7 +68,9 @@ class SourceContract:
             assert document.skip is None
             assert len(document.parents) == 1
             assert document.current.name == "report.pdf"
-            assert document.current.size in ((number + 1,) if kind.size_known else (number + 1, None))
+            size = document.current.size
+            assert size is not None or not kind.size_known
+            assert size is None or abs(size - (number + 1)) <= document.current.size_slack
         assert [page.cursor is None for page in pages] == [False] * (len(pages) - 1) + [True]
         assert pages[-1].watermark
         assert not pages[-1].blind_spots
@@ -184,8 +186,8 @@ class SourceContract:
     # read
 
     def test_read_delivers_the_bytes(self, bench: SourceBench, kind: KindCapabilities) -> None:
-        """Each version is delivered once with exactly its bytes; an empty file too."""
-        contents = [b"", b"\x00\xff\r\n", bytes(range(256)) * 2000]
+        """Each version is delivered once with exactly its bytes; an empty file too, where there can be one."""
+        contents = [b"" if bench.empty else b"-", b"\x00\xff\r\n", bytes(range(256)) * 2000]
         documents = [fetch(bench, bench.make(kind, content)) for content in contents]
         wanted = [document.version_ref(document.current) for document in documents]
         got: dict[object, bytes] = {}
@@ -329,7 +331,8 @@ class SourceContract:
         """A document whose parents changed since it was read is not removed: CONFLICT."""
         ref = bench.make(two_step, b"original")
         wanted = linked(bench, fetch(bench, ref))
-        bench.reparent(ref)
+        if bench.reparent(ref) is False:
+            pytest.skip("capability: documents of this kind stay with their record for ever")
         assert only(bench.source.remove([wanted])).status is Status.CONFLICT
         assert bench.bytes_of(ref) == [b"original"]
 
