@@ -6,24 +6,30 @@ and the exit code is 1 if a page is not current.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 import typer.main
 from pydantic.fields import FieldInfo
 
 from offloader.cli.main import app
-from offloader.config import GatewayOptions, LedgerOptions, LimitOptions, PaceOptions
+from offloader.config import EncryptionOptions, GatewayOptions, LedgerOptions, LimitOptions, PaceOptions
 from offloader.model import Assurance, Document, DocumentRef, LocationProof, Parent, Version
 from offloader.plugins import Options, PolicyPlugin, SourcePlugin, StorePlugin, available, load
 from offloader.ports import Target
 from offloader.secrets import SecretRef
+from offloader_connectors.dynamics365.emulator import edits as dynamics_edits
+from offloader_connectors.dynamics365.emulator.options import OrgOptions
+from offloader_connectors.dynamics365.emulator.protocol import ProtocolOptions
+from offloader_connectors.salesforce.emulator import edits as salesforce_edits
 from offloader_policies import tables
 from offloader_policies.explain import lines
 from offloader_policies.options import ResidencyOptions
@@ -107,6 +113,9 @@ def configuration_page() -> str:
         for name in available(kind):
             plugin = load(kind, name)
             parts.append(f"\n### {word} type {name}\n\n{plugin.help.rstrip('.')}.\n\n{_options_table(plugin.options)}")
+        if word == "store":
+            head = f"{_sentence(EncryptionOptions)} See [stores](../stores.md#encryption)."
+            parts.append(f"\n### encryption\n\nOf any store. {head}\n\n{_options_table(EncryptionOptions)}")
     return "".join(parts)
 
 
@@ -164,7 +173,7 @@ def _type(annotation: Any) -> str:
 
 def _bounds(field: FieldInfo) -> str:
     found = [(word, _bound(mark, name)) for mark in field.metadata for name, word in BOUNDS]
-    said = [f"{word} {value:g}" for word, value in found if value is not None]
+    said = [f"{word} {value:.12g}" for word, value in found if value is not None]
     return f", {' and '.join(said)}" if said else ""
 
 
@@ -185,6 +194,80 @@ def _default(field: FieldInfo) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+#: of a longer list, so many values are shown
+_SHOWN_VALUES = 3
+#: where a line of a dataclass's source describes the fields that follow
+_DESCRIBES = re.compile(r"\s*#: ?(.*)")
+
+
+def emulator_page() -> str:
+    parts = [
+        "# Emulated CRMs\n\n",
+        NOTICE,
+        "\nWhat differs between one emulated CRM and another, and what somebody else can change in it by script. How ",
+        "to use them: [emulator](../emulator.md).\n\n## Dynamics 365: the environment\n\n`GET` and `PUT ",
+        "/_emulator/options`. Where public sources leave a behaviour open, an option says what the default guesses.\n",
+        "\n",
+        _fields_table(OrgOptions),
+        "\n## Dynamics 365: the web servers\n\n`GET` and `PUT /_emulator/protocol`. The guide's limits are 6,000 ",
+        "requests, 1,200 seconds of execution and 52 calls at once in 300 seconds; real environments show others.\n\n",
+        _fields_table(ProtocolOptions),
+        "\n## Dynamics 365: changes by somebody else\n\n",
+        _after_first_line(dynamics_edits.__doc__),
+        "\n## Salesforce: changes by somebody else\n\n",
+        _after_first_line(salesforce_edits.__doc__),
+    ]
+    return "".join(parts)
+
+
+def _after_first_line(docstring: str | None) -> str:
+    """The rest of a module's docstring, which is Markdown."""
+    return inspect.cleandoc(docstring or "").partition("\n")[2].strip() + "\n"
+
+
+def _fields_table(dataclass: type[Any]) -> str:
+    """Fields of a dataclass with the `#:` comments above them; fields below one comment share a row."""
+    found = ["| key | default | meaning |\n| --- | --- | --- |\n"]
+    for names, comment in _described(dataclass):
+        keys = ", ".join(f"`{name}`" for name in names)
+        values = ", ".join(_default_of(dataclass, name) for name in names)
+        found.append(f"| {keys} | {values} | {_cell(comment)} |\n")
+    return "".join(found)
+
+
+def _described(dataclass: type[Any]) -> Iterator[tuple[list[str], str]]:
+    source = inspect.getsource(dataclass)
+    lines = source.splitlines()
+    body = ast.parse(source).body[0]
+    assert isinstance(body, ast.ClassDef)
+    group: tuple[list[str], str] | None = None
+    for node in body.body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        comment: list[str] = []
+        above = node.lineno - 2
+        while found := _DESCRIBES.fullmatch(lines[above]):
+            comment.insert(0, found[1])
+            above -= 1
+        if comment and group is not None:
+            yield group
+        group = ([node.target.id], " ".join(comment)) if comment or group is None else group
+        if not comment and node.target.id not in group[0]:
+            group[0].append(node.target.id)
+    if group is not None:
+        yield group
+
+
+def _default_of(dataclass: type[Any], name: str) -> str:
+    """A field's default, and what else it can be."""
+    value, hint = dataclass.__dataclass_fields__[name].default, get_type_hints(dataclass)[name]
+    if isinstance(value, tuple):
+        more = f" and {len(value) - _SHOWN_VALUES} more" if len(value) > _SHOWN_VALUES else ""
+        return f"`{', '.join(value[:_SHOWN_VALUES])}`{more}"
+    others = [f" or `{each}`" for each in get_args(hint) if get_origin(hint) is Literal and each != value]
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`{''.join(others)}"
 
 
 MODES = (
@@ -293,6 +376,7 @@ def pages() -> dict[Path, str]:
     reference = DOCS / "reference"
     found[reference / "cli.md"] = cli_page()
     found[reference / "configuration.md"] = configuration_page()
+    found[reference / "emulator.md"] = emulator_page()
     found[reference / "rules.md"] = rules_page()
     return found
 

@@ -7,9 +7,11 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
+import pyrage
 import pytest
 import typer.main
 from pydantic import TypeAdapter
@@ -19,11 +21,16 @@ from offloader import __version__
 from offloader.cli.exits import Exit
 from offloader.cli.init import TEMPLATE
 from offloader.cli.main import app
-from offloader.config import PLUGIN_KINDS, Settings, load_config
-from offloader.moves.scan import OWN_LINK
+from offloader.config import PLUGIN_KINDS, EncryptionOptions, Settings, load_config
+from offloader.errors import ConfigError
+from offloader.model import OWN_LINK, Skip
 from offloader.plugins import load
+from offloader.wrappers.encrypted import keys_of
+from offloader_connectors.dynamics365 import skip as dynamics_skip
+from offloader_connectors.dynamics365.emulator import edits as dynamics_edits
+from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.emulation.faults import ACTS, Faults
-from offloader_connectors.salesforce import skip
+from offloader_connectors.salesforce import skip as salesforce_skip
 from offloader_policies import tables
 from tests.docs.conftest import DOCS, ROOT, Block, all_blocks, load_module, pages, text_of, written
 
@@ -51,10 +58,20 @@ def check_section(section: str, value: Any) -> None:
         return
     for part in value.values():
         options = {key: option for key, option in part.items() if key not in ("type", "sources")}
+        if section == "stores" and "encryption" in options:
+            check_encryption(options.pop("encryption"))
         plugin = load(PLUGIN_KINDS[section], part["type"])
         opened = plugin.options.model_validate(options)
         if section == "policies":
             plugin.open(opened)  # type: ignore[call-arg]
+
+
+def check_encryption(value: Any) -> None:
+    """Public keys on a page are real ones: all are read before a foreign secret key is refused."""
+    options = EncryptionOptions.model_validate(value)
+    foreign = str(pyrage.x25519.Identity.generate())
+    with pytest.raises(ConfigError, match="belongs to none of the recipients"):
+        keys_of(options.recipients, options.recovery, foreign)
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
@@ -179,15 +196,47 @@ def test_exit_codes_are_explained(code: Exit) -> None:
     assert re.search(rf"^\| {int(code)} \| \w", text_of(DOCS / "run.md"), re.MULTILINE)
 
 
-def test_codes_are_explained() -> None:
-    """Every reason for keeping a file, every rule mode and every fault that the emulator can play is explained."""
-    salesforce, policy, emulator = (text_of(DOCS / name) for name in ("salesforce.md", "policy.md", "emulator.md"))
-    skips = {value.code for value in vars(skip).values() if isinstance(value, skip.Skip)} - {OWN_LINK}
+@pytest.mark.parametrize(
+    ("skips", "page"),
+    [(salesforce_skip, "salesforce.md"), (dynamics_skip, "dynamics365.md")],
+    ids=["salesforce", "dynamics365"],
+)
+def test_skips_are_explained(skips: ModuleType, page: str) -> None:
+    """Every reason for which a source leaves a file stands in the table of its page."""
+    codes = {value.code for value in vars(skips).values() if isinstance(value, Skip)} - {OWN_LINK}
 
-    assert [code for code in sorted(skips) if f"| `{code}` |" not in salesforce] == []
+    assert codes
+    assert [code for code in sorted(codes) if f"| `{code}` |" not in text_of(DOCS / page)] == []
+
+
+def test_codes_are_explained() -> None:
+    """Every rule mode and every fault that the emulators can play is explained."""
+    policy, emulator = (text_of(DOCS / name) for name in ("policy.md", "emulator.md"))
+
     assert [mode for mode in tables.Mode if f"`{mode}`" not in policy] == []
     assert {mode for mode, _ in generate.MODES} == set(tables.Mode)
     assert [act for act in ACTS if f"`do: {act}`" not in emulator] == []
+
+
+def test_emulated_options_and_changes_are_explained() -> None:
+    """Every option of the emulated environment has a meaning, and every change by script stands in the reference."""
+    page = text_of(DOCS / "reference/emulator.md")
+
+    assert re.findall(r"^\| `.*\|  \|$", page, re.MULTILINE) == []
+    assert [key for key in dynamics_edits._ACTIONS if f"| `{key}` |" not in page] == []
+
+
+def test_emulated_operations_are_explained() -> None:
+    """Every operation that the emulated environment counts under a name of our own is on the page."""
+    folder = ROOT / "connectors/offloader_connectors/dynamics365/emulator"
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    named = set(re.findall(r"Resource\(\s*f?\"([a-z][a-z.]*)\"", sources))
+    by_table = set(re.findall(r"Resource\(\s*f\"([a-z]+)\.\{", sources))
+
+    assert len(named) > 10
+    assert len(by_table) > 3
+    wanted = {f"`{name}`" for name in named} | {f"`{name}.TABLE`" for name in by_table}
+    assert [name for name in sorted(wanted) if name not in text_of(DOCS / "emulator.md")] == []
 
 
 @pytest.mark.parametrize("folder", ["offloader/moves", "policies/offloader_policies"])
@@ -209,6 +258,25 @@ def test_findings_are_explained() -> None:
 
     assert len(codes) == 6
     assert [code for code in sorted(codes) if f"`{code}`" not in text_of(DOCS / "salesforce.md")] == []
+
+
+def test_dynamics_findings_are_explained() -> None:
+    """Every finding of the Dynamics 365 check, and of its scans, stands on its page."""
+    folder = ROOT / "connectors/offloader_connectors/dynamics365"
+    sources = "\n".join(
+        (folder / f"{name}.py").read_text(encoding="utf-8") for name in ("check", "permissions", "scan")
+    )
+    codes = set(re.findall(r"Finding\(\s*Severity\.\w+,\s*\"([a-z-]+)\"", sources))
+    codes |= set(re.findall(r"_good\(\s*\"([a-z-]+)\"", sources))
+
+    assert len(codes) > 15
+    assert [code for code in sorted(codes) if f"`{code}`" not in text_of(DOCS / "dynamics365.md")] == []
+
+
+@pytest.mark.parametrize("option", DynamicsOptions.model_fields)
+def test_dynamics_options_are_explained(option: str) -> None:
+    """Every option of the Dynamics 365 source is on its page, in an example or in a sentence."""
+    assert re.search(rf"`{option}\b|^ +{option}:", text_of(DOCS / "dynamics365.md"), re.MULTILINE)
 
 
 def test_generated_pages_are_current() -> None:

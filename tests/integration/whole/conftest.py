@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from offloader.cli.demo_sandbox import running_sandbox
+from offloader_connectors.dynamics365.emulator.options import OrgOptions as DynamicsOptions
 from offloader_connectors.salesforce.emulator.options import OrgOptions
+from tests.integration.whole.dynamics import Field, plough
 from tests.integration.whole.ground import Ground, break_ground
 from tests.integration.whole.plant import Plant
 
@@ -19,11 +21,11 @@ def plant_of(tmp_path: Path) -> Iterator[Callable[..., Plant]]:
     """Start sandboxes with so many documents; all are stopped at the end."""
     with contextlib.ExitStack() as stack:
 
-        def start(documents: int, *, seed: int = 1) -> Plant:
-            directory = tmp_path / f"plant-{seed}-{documents}"
+        def start(documents: int, *, seed: int = 1, crm: str = "salesforce") -> Plant:
+            directory = tmp_path / f"plant-{crm}-{seed}-{documents}"
             return Plant(
                 directory,
-                stack.enter_context(running_sandbox("salesforce", directory, documents=documents, seed=seed)),
+                stack.enter_context(running_sandbox(crm, directory, documents=documents, seed=seed)),
             )
 
         yield start
@@ -33,6 +35,22 @@ def plant_of(tmp_path: Path) -> Iterator[Callable[..., Plant]]:
 def org_options() -> OrgOptions:
     """Overridden by tests of other orgs."""
     return OrgOptions()
+
+
+@pytest.fixture
+def environment_options() -> DynamicsOptions:
+    """Overridden by tests of other environments."""
+    return DynamicsOptions()
+
+
+@pytest.fixture
+def field(tmp_path: Path, environment_options: DynamicsOptions) -> Iterator[Field]:
+    """A Dynamics environment in this process, with an offloader configured for it."""
+    made = plough(tmp_path / "field", environment_options)
+    try:
+        yield made
+    finally:
+        made.emulator.close()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from offloader_connectors.emulation.blobs import Synthetic
-from tests.integration.whole.ground import Ground, sha256
+from tests.integration.whole.bed import sha256
+from tests.integration.whole.ground import Ground
 
 NAMES = (
     "../../../etc/passwd",

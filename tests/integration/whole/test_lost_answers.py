@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from offloader_connectors.salesforce.emulator.options import OrgOptions
-from tests.integration.whole.ground import Ground, sha256
+from tests.integration.whole.bed import sha256
+from tests.integration.whole.ground import Ground
 
 #: by operation, and the how-manieth of it
 WRITES = [

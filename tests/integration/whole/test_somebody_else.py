@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.whole.ground import Ground, sha256
+from tests.integration.whole.bed import sha256
+from tests.integration.whole.ground import Ground
 
 
 def test_a_parent_deleted_after_the_read_takes_nothing_along(ground: Ground) -> None:

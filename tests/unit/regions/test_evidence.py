@@ -1,0 +1,187 @@
+"""How results are weighed, written down, and compared."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offloader.model import Assurance
+from offloader_connectors.regions.evidence import (
+    ABOUT,
+    LONGEST,
+    Outcome,
+    Result,
+    canonical,
+    clean,
+    compare,
+    fingerprint,
+    places,
+    read,
+    weigh,
+)
+
+HERE = {"eu-central-1": frozenset({"DE"})}
+RANK = [Assurance.PROVEN, Assurance.ATTESTED, Assurance.UNPROVEN, Assurance.VIOLATION]
+OUTCOMES = [*Outcome]
+
+
+def result(outcome: Outcome, says: str = "s", answer: object = None, **where: str) -> Result:
+    found = {name: frozenset({code}) for name, code in where.items()} or HERE
+    return Result(outcome=outcome, says=says, places=found, answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "provable", "attested", "verdict"),
+    [
+        (Outcome.OK, True, False, Assurance.PROVEN),
+        (Outcome.NOTE, True, False, Assurance.PROVEN),
+        (Outcome.OK, False, True, Assurance.ATTESTED),
+        (Outcome.OK, False, False, Assurance.UNPROVEN),
+        (Outcome.ABSENT, True, True, Assurance.ATTESTED),
+        (Outcome.ABSENT, True, False, Assurance.UNPROVEN),
+        (Outcome.SKIPPED, True, True, Assurance.ATTESTED),
+        (Outcome.SKIPPED, True, False, Assurance.UNPROVEN),
+        (Outcome.UNKNOWN, True, True, Assurance.UNPROVEN),
+        (Outcome.VIOLATION, True, True, Assurance.VIOLATION),
+    ],
+)
+def test_verdicts(outcome: Outcome, provable: bool, attested: bool, verdict: Assurance) -> None:
+    """Each outcome of a required question leads to its verdict."""
+    assert weigh({"q": result(outcome)}, ["q"], provable=provable, attested=attested) is verdict
+
+
+def test_what_is_required_and_was_not_asked_proves_nothing() -> None:
+    """A required question without a result is as bad as one without an answer."""
+    assert weigh({"q": result(Outcome.OK)}, ["q", "r"], provable=True, attested=True) is Assurance.UNPROVEN
+
+
+def test_no_place_is_no_proof() -> None:
+    """If no place came to light, nothing is proven."""
+    nowhere = Result(outcome=Outcome.OK, says="s")
+    assert weigh({"q": nowhere}, ["q"], provable=True, attested=True) is Assurance.UNPROVEN
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.sampled_from(OUTCOMES), min_size=1),
+    st.sampled_from("abcd"),
+    st.sampled_from(OUTCOMES),
+    st.sets(st.sampled_from("abcd")),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_worse_result_never_helps(
+    outcomes: dict[str, Outcome], name: str, other: Outcome, required: set[str], provable: bool, attested: bool
+) -> None:
+    """Making one result worse never makes the verdict better."""
+    worse = max(outcomes.get(name, Outcome.OK), other, key=OUTCOMES.index)
+    verdicts = [
+        weigh({key: result(each) for key, each in found.items()}, required, provable=provable, attested=attested)
+        for found in (outcomes, {**outcomes, name: worse})
+    ]
+    if name in outcomes or name not in required:
+        assert RANK.index(verdicts[0]) <= RANK.index(verdicts[1])
+
+
+def test_every_place_counts() -> None:
+    """The places are those of all results together, whatever their outcome."""
+    found = {"a": result(Outcome.OK, x="DE"), "b": result(Outcome.VIOLATION, y="US")}
+    assert places(found) == {"DE", "US"}
+
+
+def test_the_order_of_lists_is_no_difference() -> None:
+    """The same facts in another order are the same evidence."""
+    rules = [{"ID": "b", "n": 1}, {"ID": "a", "n": [3, 2]}]
+    other = [{"n": [2, 3], "ID": "a"}, {"ID": "b", "n": 1}]
+    assert result(Outcome.OK, answer=rules).text() == result(Outcome.OK, answer=other).text()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.integers(), inner, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_any_answer_can_be_written_down(answer: object) -> None:
+    """Whatever an answer holds, it becomes canonical JSON that reads back as itself."""
+    written = canonical(clean(answer))
+    written.encode()
+    assert canonical(json.loads(written)) == written
+
+
+def test_a_deep_answer_is_cut() -> None:
+    """An answer nested without end is written down to a certain depth."""
+    answer: object = "x"
+    for _ in range(5000):
+        answer = [answer]
+    assert len(result(Outcome.OK, answer=answer).text()) < 500
+
+
+def test_a_long_answer_is_kept_as_its_digest() -> None:
+    """Of an answer that is too long to keep, the evidence still shows a change of one character."""
+    first, second = (result(Outcome.OK, answer=["x" * LONGEST, tail]).text() for tail in "ab")
+    assert len(first) < 500
+    assert first != second
+
+
+def test_times_are_written_as_such() -> None:
+    """A time in an answer is written in ISO 8601."""
+    assert clean(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00+00:00"
+
+
+def test_the_fingerprint_is_over_everything() -> None:
+    """The fingerprint changes with any name and any text."""
+    assert len({fingerprint(found) for found in ({}, {"a": "1"}, {"a": "2"}, {"b": "1"})}) == 4
+
+
+@pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"a":1}', "[" * 100_000])
+def test_what_is_no_result_reads_as_none(text: str) -> None:
+    """Text that is no result reads back empty, never as an error."""
+    assert read(text) == {}
+
+
+def test_the_same_evidence_has_no_differences() -> None:
+    """Nothing is reported when only the wording or the versions differ."""
+    old = {"q": result(Outcome.OK, "yes").text(), ABOUT: "1"}
+    assert compare(old, {"q": result(Outcome.OK, "yes, indeed").text(), ABOUT: "2"}) == []
+
+
+def test_differences_are_told_in_words() -> None:
+    """A new place, a worse outcome, a changed and a new part of the answer are each told."""
+    old = result(Outcome.OK, answer={"rules": [{"ID": "a"}], "status": "off"}, **{"eu-central-1": "DE"})
+    new = result(
+        Outcome.VIOLATION,
+        "somebody copies",
+        answer={"rules": [{"ID": "a"}, {"ID": "b"}], "status": "on"},
+        **{"eu-central-1": "DE", "us-east-1": "US"},
+    )
+    assert compare({"q": old.text(), "gone": old.text()}, {"q": new.text(), "added": new.text()}) == [
+        "added: was no part of the earlier proof; now somebody copies",
+        "gone: was part of the earlier proof, and is not looked at any more",
+        "q: was ok, is violation: somebody copies",
+        "q: us-east-1 (US) is new among the places",
+        'q: the answer, rules: {"ID":"b"} is new',
+        'q: the answer, status: was "off", is "on"',
+    ]
+
+
+def test_a_place_that_is_gone_is_told() -> None:
+    """A place that is no longer there is a difference too, and so is one whose country is another."""
+    old = {"q": result(Outcome.OK, a="DE", b="FR").text()}
+    assert compare(old, {"q": result(Outcome.OK, a="NL").text()}) == [
+        "q: a (NL) is new among the places",
+        "q: a (DE) is no longer among the places",
+        "q: b (FR) is no longer among the places",
+    ]
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.text() | st.just('{"outcome":1,"places":3}'), max_size=3))
+def test_damaged_evidence_can_be_compared(found: dict[str, str]) -> None:
+    """Evidence that is no evidence differs from good evidence, and comparing it is no error."""
+    good = {"a": result(Outcome.OK).text()}
+    assert (compare(good, found) == []) == (good == found)
+    assert compare(found, found) == []
