@@ -28,15 +28,17 @@ def _killed_run(plant: Plant, after_requests: int) -> None:
             process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
-def test_runs_killed_at_random_converge(plant_of: Callable[..., Plant], seed: int) -> None:
+@pytest.mark.parametrize(
+    ("crm", "seed", "longest"), [("salesforce", 11, 90), ("salesforce", 12, 90), ("dynamics365", 13, 30)]
+)
+def test_runs_killed_at_random_converge(plant_of: Callable[..., Plant], crm: str, seed: int, longest: int) -> None:
     """However often a run is killed, wherever it is, nothing is lost, and the last run ends as one clean run does."""
-    plant = plant_of(150, seed=seed)
+    plant = plant_of(150, seed=seed, crm=crm)
     plant.sandbox.call("latency", "PUT", {"ms": 5})
     before = plant.witness()
     dice = random.Random(seed)
     for _ in range(6):
-        _killed_run(plant, dice.randint(5, 90))
+        _killed_run(plant, dice.randint(5, longest))
         everything_is_readable(plant, before)
 
     report = plant.offloader("run")
