@@ -19,7 +19,7 @@ from offloader.ledger.scanning import Prepared, Recorder, prepare
 from offloader.ledger.schema import meta
 from offloader.ledger.values import PlanHeader, PlanItem, RecordedPage, Step
 from offloader.ledger.writer import Writer
-from offloader.model import Document
+from offloader.model import Document, DocumentRef
 from offloader.ports import Page
 
 T = TypeVar("T")
@@ -60,6 +60,12 @@ class Ledger(Reader):
         """
         prepared = prepare(source, kind, page)
         return self._write(lambda c, j: Recorder(c, j, source, kind).record(page, prepared, since))
+
+    def mark_deleted(self, refs: Sequence[DocumentRef]) -> None:
+        """Note that the CRM no longer has these documents of one kind. One that a scan shows again is alive again."""
+        if refs:
+            first = refs[0]
+            self._write(lambda c, j: Recorder(c, j, first.source, first.kind).mark_deleted(refs))
 
     def advance(self, steps: Sequence[Step], *, links: moving.Links = ()) -> None:
         """Make these transitions in order, and set these documents' links; all or nothing.

@@ -141,7 +141,7 @@ class Recorder:
         for part in chunks(prepared):
             self._compare(part)
         self._changes.write(self._connection)
-        self._mark_deleted(page.deleted)
+        self.mark_deleted(page.deleted)
         changes = self._changes
         return RecordedPage(len(changes.versions), changes.changed, changes.unchanged, tuple(changes.returned))
 
@@ -257,7 +257,8 @@ class Recorder:
         self._changes.reseen.append({"b_pk": row.pk, "b_state": State.SEEN, "b_detail": _RESEEN})
         self._journal.add("transition", document=row.document, version=row.pk, old=state, new=State.SEEN, data=data)
 
-    def _mark_deleted(self, refs: Sequence[DocumentRef]) -> None:
+    def mark_deleted(self, refs: Sequence[DocumentRef]) -> None:
+        """Note that the CRM no longer has these."""
         for part in chunks(list(dict.fromkeys(ref.id for ref in refs))):
             found = self._connection.execute(_KNOWN, {"source": self._source, "kind": self._kind, "ids": part})
             fresh = [row for row in found if not row.deleted]

@@ -13,11 +13,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from offloader.errors import AuthError, Drift, Exhausted, Interrupted, OffloaderError, Refused, StoreFull, Transient
+from offloader.errors import (
+    AuthError,
+    Drift,
+    Exhausted,
+    Gone,
+    Interrupted,
+    OffloaderError,
+    Refused,
+    StoreFull,
+    Transient,
+)
 from offloader.ledger import Copy, Entry, Step, VersionEntry
-from offloader.model import Link, LocationProof, State, Strategy, Verdict
+from offloader.model import DocumentRef, Link, LocationProof, State, Strategy, Verdict
 from offloader.moves.batches import Batch, Batches, BatchResult, Stage
 from offloader.moves.copying import CopyTask
+from offloader.moves.missing import note_deleted
 from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of
 from offloader.moves.proofs import changes, keep
 from offloader.moves.reading import Copied, Group, Reader
@@ -130,6 +141,8 @@ class _Applier:
         self._held = 0
         #: by step, source, kind and strategy: what goes together in one call
         self._ready: dict[tuple[Stage, str, str, Strategy], deque[Work]] = {}
+        #: what the CRM did not find: gone for good, or for a moment
+        self._missing: list[DocumentRef] = []
         self._proofs: dict[str, LocationProof] = {}
         self._closed_stores: dict[str, OffloaderError] = {}
         #: by source and kind
@@ -149,6 +162,8 @@ class _Applier:
             while self._advance(copiers, batchers):
                 if self._site.interrupts.requested:
                     self._stop(Interrupted("interrupted; run again to go on"))
+        if self._report.stopped is None:
+            note_deleted(self._site, self._missing)
         if self._report.stopped is None and self._closed_stores:
             error = next(iter(self._closed_stores.values()))
             self._report.stopped, self._report.stop_error = sentence(error), error
@@ -318,6 +333,13 @@ class _Applier:
             self._misses += 1
             if self._misses > self._threads:
                 self._stop(error)
+        if isinstance(error, Gone):
+            self._missing.append(task.document.ref)
+            steps.append(Step(version=task.pk, to=State.CONFLICT, detail=str(error)))
+            if not already:
+                self._report.conflict += 1
+                self._report.error(task.document, str(error))
+            return
         said = f"{error}; nothing is lost, the next run tries again" if isinstance(error, Transient) else str(error)
         steps.append(Step(version=task.pk, to=State.FAILED, detail=said))
         if not already:
@@ -404,6 +426,8 @@ class _Applier:
             self._report.reasons["REVIEW CRM_REFUSES"] += 1
             self._report.examples.setdefault("REVIEW CRM_REFUSES", outcome.reason)
         else:
+            if outcome.status is Status.GONE:
+                self._missing.append(work.entry.document.ref)
             steps.extend(work.steps(State.CONFLICT, outcome.reason))
             self._report.conflict += 1
         self._report.error(work.entry.document, outcome.reason)

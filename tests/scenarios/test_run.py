@@ -301,6 +301,27 @@ def test_apply_refuses_when_a_proof_drifted(house: House) -> None:
     assert house.blobs(house.de) == []
 
 
+@pytest.mark.parametrize("method", ["read", "link"])
+def test_a_document_deleted_in_mid_run_is_let_go(house: House, method: str) -> None:
+    """A document that a user deletes before it is read or linked is a conflict once, and no trouble afterwards, though
+    no scan tells of the deletion."""
+    ref = house.source.crm.document("Note", b"x", parents=[house.account("DE")])
+
+    def delete() -> None:
+        house.source.crm.delete(ref)
+        house.source.crm.bin.clear()
+
+    house.wrapped_source = Faulty(house.source).on(method, before=delete).port
+    first = house.run()
+    assert (first.moved, first.conflict, first.failed) == (0, 1, 0)
+    house.wrapped_source = None
+
+    second = house.run()
+
+    assert (second.conflict, second.failed, second.kept) == (0, 0, 1)
+    assert house.states(ref) == {"kept"}
+
+
 def test_apply_refuses_when_the_evidence_changed(house: House) -> None:
     """Same verdict, same country, other answers than the plan rests on: a drift that names the answer."""
     house.source.crm.document("File", b"x", parents=[house.account("DE")])
