@@ -19,4 +19,5 @@ SOURCE = SourcePlugin(
     help="Dynamics 365: notes, e-mail attachments, file and image columns, over the Dataverse Web API",
     options=DynamicsOptions,
     open=_open,
+    storage_price=("dataverse", "file"),
 )

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -18,12 +17,14 @@ import urllib3
 
 from offloader.errors import AuthError, Gone, OffloaderError, Permanent, Throttled, Transient
 from offloader.plugins import Context
+from offloader_connectors import tls
+from offloader_connectors.answers import harmless, http_date
+from offloader_connectors.downloads import Connections, Reply
 from offloader_connectors.salesforce import rows, soql, trouble
 from offloader_connectors.salesforce.budget import Purse
-from offloader_connectors.salesforce.downloads import Connections, Reply
 from offloader_connectors.salesforce.options import SalesforceOptions
 from offloader_connectors.salesforce.rows import Row
-from offloader_connectors.salesforce.session import Session, Token, network_reason, open_pool, tls_context
+from offloader_connectors.salesforce.session import Session, Token, network_reason, open_pool
 
 #: a composite takes 25 subrequests, of which 5 may be queries or collections (REST API guide, "Composite")
 SUBS_PER_COMPOSITE = 25
@@ -91,9 +92,9 @@ class Api:
     def __init__(self, options: SalesforceOptions, context: Context) -> None:
         self._options = options
         self.purse = Purse(options.budget, context.now)
-        tls = tls_context(options, context.directory)
-        self._pool = open_pool(options, tls)
-        self._downloads = Connections(tls, options.timeouts.connect, options.timeouts.read)
+        trust = tls.trusting(options.ca_file, context.directory)
+        self._pool = open_pool(options, trust)
+        self._downloads = Connections(trust, options.timeouts.connect, options.timeouts.read)
         self.session = Session(options, context, self._pool, self.purse.count)
         self.root = f"/services/data/v{options.api_version}/"
         self._monotonic = context.monotonic
@@ -236,7 +237,7 @@ class Api:
             parsed = json.loads(content) if content else None
         except ValueError as error:
             raise Transient(f"{operation}: the answer is no JSON", maybe_done=write) from error
-        date = _date(response.headers.get("Date"))
+        date = http_date(response.headers.get("Date"))
         elapsed = timedelta(seconds=self._monotonic() - began)
         return Answer(operation, response.status, parsed, date - elapsed if date else None)
 
@@ -285,7 +286,7 @@ class Api:
         content = self._content(operation, response, write=False)
         if trouble.hopeless_session(content):
             raise AuthError(
-                f"{operation}: a new login will not help, {trouble.harmless(content.decode('utf-8', 'replace'))}"
+                f"{operation}: a new login will not help, {harmless(content.decode('utf-8', 'replace'))}"
             )
         return self.session.renew(token)
 
@@ -352,13 +353,6 @@ class Api:
 def _no_answer(operation: str, token: Token, error: urllib3.exceptions.HTTPError, *, maybe_done: bool) -> Transient:
     host = urlsplit(token.instance_url).hostname
     return Transient(f"{operation}: no answer from {host} ({network_reason(error)})", maybe_done=maybe_done)
-
-
-def _date(header: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(header) if header else None
-    except ValueError:
-        return None
 
 
 def is_absent(error: OffloaderError) -> bool:

@@ -15,9 +15,9 @@ import urllib3
 from offloader.errors import OffloaderError, Permanent, Transient
 from offloader.model import VersionRef
 from offloader.ports import Delivery
+from offloader_connectors.downloads import Reply
 from offloader_connectors.salesforce import documents, soql, trouble
 from offloader_connectors.salesforce.api import Api
-from offloader_connectors.salesforce.downloads import Reply
 from offloader_connectors.salesforce.session import network_reason
 
 CHUNK = 256 * 1024

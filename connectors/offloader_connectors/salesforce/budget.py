@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from offloader.errors import Exhausted
 from offloader.ports import Usage
+from offloader_connectors.budget import RollingDay
 from offloader_connectors.salesforce import trouble
 from offloader_connectors.salesforce.options import Budget
 
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
-DAY = timedelta(days=1)
-_BUCKET = timedelta(minutes=5)
 
 
 class Purse:
@@ -30,7 +29,7 @@ class Purse:
         self._now = now
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
-        self._recent: deque[tuple[datetime, int]] = deque()
+        self._day = RollingDay(budget.daily_calls, "calls")
         self._used: int | None = None
         self._limit: int | None = None
         self._closed_until: datetime | None = None
@@ -39,14 +38,10 @@ class Purse:
         """Count one call that is about to be made. Raises Exhausted, uncounted, if the budget forbids it."""
         with self._lock:
             now = self._now()
-            self._check_own(now)
+            self._day.check(1, now)
             self._check_org(now)
+            self._day.spend(1, now)
             self._requests[operation] += 1
-            if self._recent and now - self._recent[-1][0] < _BUCKET:
-                start, count = self._recent[-1]
-                self._recent[-1] = (start, count + 1)
-            else:
-                self._recent.append((now, 1))
 
     def count(self, operation: str) -> None:
         """Count a call that does not draw on the org's allocation (a login)."""
@@ -69,14 +64,6 @@ class Purse:
 
     def _ceiling(self, limit: int) -> int:
         return int(limit * (1 - self._budget.leave))
-
-    def _check_own(self, now: datetime) -> None:
-        while self._recent and now - self._recent[0][0] >= DAY + _BUCKET:
-            self._recent.popleft()
-        limit = self._budget.daily_calls
-        if limit is not None and sum(count for _, count in self._recent) >= limit:
-            resume = self._recent[0][0] + DAY + _BUCKET - now
-            raise Exhausted(f"the configured budget of {limit} calls a day is spent", resume_after=resume)
 
     def _check_org(self, now: datetime) -> None:
         """Once closed, stay closed for a while and then let one call through, whose header tells how things stand."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from offloader.errors import Permanent
+from offloader_connectors import fields
 from offloader_connectors.salesforce import soql
 
 Row = Mapping[str, Any]
@@ -45,8 +46,7 @@ def record_id(row: Row, path: str, operation: str = "query") -> str:
 
 def optional(row: Row, path: str) -> str | None:
     """A string, or None."""
-    value = lookup(row, path)
-    return value if isinstance(value, str) and value else None
+    return fields.optional(lookup(row, path))
 
 
 def optional_id(row: Row, path: str) -> str | None:
@@ -56,18 +56,15 @@ def optional_id(row: Row, path: str) -> str | None:
 
 def number(row: Row, path: str, operation: str = "query") -> int:
     """A whole number that must be there. Raises Permanent."""
-    value = lookup(row, path)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    value = fields.integer(lookup(row, path))
+    if value is None:
         raise malformed(operation, f"{path} is no number")
     return value
 
 
 def size(row: Row, path: str) -> int | None:
     """A size in bytes, or None where the CRM says nothing usable."""
-    value = lookup(row, path)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return fields.size(lookup(row, path))
 
 
 def flag(row: Row, path: str) -> bool:
@@ -76,8 +73,7 @@ def flag(row: Row, path: str) -> bool:
 
 def told(row: Row, path: str) -> bool | None:
     """A boolean, None where the CRM does not tell."""
-    value = lookup(row, path)
-    return value if isinstance(value, bool) else None
+    return fields.told(lookup(row, path))
 
 
 def when(row: Row, path: str) -> datetime | None:
@@ -93,7 +89,4 @@ def when(row: Row, path: str) -> datetime | None:
 
 def scalar(row: Row, path: str) -> str:
     """Any plain value as text: "" for an empty one, "true" and "false" for booleans."""
-    value = lookup(row, path)
-    if value is None or isinstance(value, (Mapping, list)):
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return fields.scalar(lookup(row, path))

@@ -10,11 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +21,7 @@ import urllib3
 
 from offloader.errors import AuthError, ConfigError, Transient
 from offloader.plugins import Context
+from offloader_connectors.answers import harmless
 from offloader_connectors.salesforce import soql, trouble
 from offloader_connectors.salesforce.options import SalesforceOptions
 
@@ -39,24 +38,6 @@ class Token:
     instance_url: str
     user_id: str
     proven: bool = False
-
-
-def tls_context(options: SalesforceOptions, directory: Path) -> ssl.SSLContext:
-    """Trust the system's authorities and `ca_file`, whatever the environment says. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    paths = ssl.get_default_verify_paths()
-    file, folder = (path if Path(path).exists() else None for path in (paths.openssl_cafile, paths.openssl_capath))
-    if sys.platform == "win32" or not (file or folder):
-        context.load_default_certs()
-    else:
-        context.load_verify_locations(cafile=file, capath=folder)
-    if options.ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=directory / options.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"ca_file {directory / options.ca_file} is no readable PEM bundle") from error
-    return context
 
 
 def open_pool(options: SalesforceOptions, tls: ssl.SSLContext) -> urllib3.PoolManager:
@@ -164,8 +145,8 @@ def _read_token(status: int, headers: Mapping[str, str], body: bytes) -> Token:
     if status >= 500 or status in (420, 429):
         raise trouble.translate("login", status, headers, b"")
     if status != 200:
-        code = trouble.harmless(str(answer.get("error") or f"HTTP {status}"))
-        said = trouble.harmless(str(answer.get("error_description") or ""))
+        code = harmless(str(answer.get("error") or f"HTTP {status}"))
+        said = harmless(str(answer.get("error_description") or ""))
         raise AuthError(
             f"login refused: {code}" + (f", {said}" if said else "") + "; check the connected app and its user"
         )

@@ -7,7 +7,6 @@ Responses"), and results of single items in a collection (`statusCode`, REST API
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 from offloader.errors import AuthError, Exhausted, Gone, OffloaderError, Permanent, Throttled, Transient
 from offloader.ports import Outcome, Status
+from offloader_connectors.answers import harmless, retry_after
 
 #: the org's allocation is a rolling day; within an hour some of it is free again
 RESUME_AFTER = timedelta(hours=1)
@@ -43,7 +43,6 @@ _LOGIN = frozenset({"INVALID_SESSION_ID", "API_DISABLED_FOR_ORG", "INVALID_AUTH_
 #: per item: the same item may succeed later
 RETRY_ITEM = _TRANSIENT | {"ALL_OR_NONE_OPERATION_ROLLED_BACK", "PROCESSING_HALTED"}
 _BUDGET_ITEM = frozenset({"REQUEST_LIMIT_EXCEEDED", "LIMIT_EXCEEDED"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,6 @@ class ItemError:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" if self.message else self.code
-
-
-def harmless(text: str, limit: int = 240) -> str:
-    """Return the text without control and direction characters, cut to `limit`."""
-    return _CONTROL.sub(" ", text).strip()[:limit]
 
 
 def item_errors(result: Mapping[str, Any]) -> tuple[ItemError, ...]:
@@ -95,12 +89,6 @@ def _body_errors(body: bytes) -> tuple[ItemError, ...]:
     if not isinstance(parsed, list):
         return ()
     return item_errors({"errors": parsed}) if any(isinstance(each, Mapping) for each in parsed) else ()
-
-
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Read `Retry-After` in seconds; None if there is none (the HTTP-date form is not used by Salesforce)."""
-    value = headers.get("Retry-After", "")
-    return timedelta(seconds=min(int(value), 86400)) if value.isascii() and value.isdigit() else None
 
 
 def hopeless_session(body: bytes) -> bool:

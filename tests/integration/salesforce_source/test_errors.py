@@ -11,9 +11,9 @@ import pytest
 
 from offloader.errors import AuthError, ConfigError, Exhausted, Gone, OffloaderError, Permanent, Throttled, Transient
 from offloader.model import Digest, Document
+from offloader_connectors import tls
 from offloader_connectors.salesforce.emulator.options import OrgOptions
 from offloader_connectors.salesforce.options import SalesforceOptions
-from offloader_connectors.salesforce.session import tls_context
 from offloader_connectors.salesforce.source import SalesforceSource
 
 from .conftest import World, everything, read
@@ -202,14 +202,14 @@ class TestSessions:
             {"login_url": "https://x.example", "client_id": "k", "client_secret": "env:S", "ca_file": "no.pem"}
         )
         with pytest.raises(ConfigError, match=r"no\.pem"):
-            tls_context(options, tmp_path)
+            tls.trusting(options.ca_file, tmp_path)
 
     def test_certificates_are_checked(self, tmp_path: Path) -> None:
         """The TLS context verifies host and certificate."""
         options = SalesforceOptions.model_validate(
             {"login_url": "https://x.example", "client_id": "k", "client_secret": "env:S"}
         )
-        context = tls_context(options, tmp_path)
+        context = tls.trusting(options.ca_file, tmp_path)
 
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from urllib3.exceptions import HTTPError
 
-from offloader_connectors.salesforce.downloads import Download
+from offloader_connectors.downloads import Download
 
 
 class Wire:
