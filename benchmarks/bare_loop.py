@@ -1,7 +1,8 @@
 """The measure of all benchmarks: download bodies and write them to files. No ledger, no digest, no check, no link.
 
-Reads `url, ca_file, token, paths, target, threads` as JSON from stdin; prints the seconds and the CPU seconds of the
-loop alone, without the start of the process.
+Reads `url, ca_file, token, paths, patches, target, threads` as JSON from stdin; prints the seconds and the CPU seconds
+of the loop alone, without the start of the process. `patches` has a path and JSON for each body, sent by PATCH after
+its download, or is empty.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ CHUNK = 256 * 1024
 def main() -> None:
     given = json.load(sys.stdin)
     target, threads = Path(given["target"]), int(given["threads"])
+    patches = given["patches"]
     target.mkdir(parents=True, exist_ok=True)
     session = requests.Session()
     session.trust_env = False
@@ -36,6 +38,9 @@ def main() -> None:
             with (target / str(number)).open("wb") as file:
                 for chunk in answer.iter_content(CHUNK):
                     written += file.write(chunk)
+        if patches:
+            row, change = patches[number]
+            session.patch(given["url"] + row, json=change, timeout=600).raise_for_status()
         return written
 
     wall, cpu = time.perf_counter(), time.process_time()

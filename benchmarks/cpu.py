@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from harness import arguments, bare_loop, configure, detail, offload, sandbox, say, warm_up, workshop
+from crms import Salesforce
+from harness import arguments, bare_loop, configure, detail, offload, say, serving, warm_up, workshop
 
 THREADS = 16
 
 
 def main() -> None:
     options = arguments(__doc__, documents=4000, quick=500)
-    warm_up()
-    with workshop() as directory, sandbox(directory, documents=options.documents) as crm:
+    warm_up(Salesforce)
+    with workshop() as directory, serving(Salesforce, directory, documents=options.documents) as crm:
         configure(crm, "pace", concurrency=THREADS)
         before = crm.bodies()
         crm.admin("POST", "snapshot", {"name": "start"})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from harness import arguments, detail, offload, sandbox, say, workshop
+from crms import CRMS, sandbox
+from harness import arguments, detail, offload, say, workshop
 
 
 def main() -> None:
-    options = arguments(__doc__, documents=20_000, quick=500)
-    with workshop() as directory, sandbox(directory, documents=options.documents) as crm:
+    options = arguments(__doc__, documents=20_000, quick=500, crms=[*CRMS])
+    with workshop() as directory, sandbox(options.crm, directory, documents=options.documents) as crm:
         first = offload(crm)
         crm.admin("POST", "requests/reset")
         second = offload(crm)

@@ -9,7 +9,7 @@ from offloader.model import Document, Finding, Severity
 from offloader_connectors.dynamics365 import odata, permissions
 from offloader_connectors.dynamics365.api import Api
 from offloader_connectors.dynamics365.blobs import Blobs
-from offloader_connectors.dynamics365.documents import NOTE_COLUMNS, Rules, note_document
+from offloader_connectors.dynamics365.documents import NOTE_COLUMNS, Rules, kind_of_column, note_document
 from offloader_connectors.dynamics365.environment import Environment
 from offloader_connectors.dynamics365.forms import ALL_BLOCKED, Forms
 from offloader_connectors.dynamics365.options import DynamicsOptions
@@ -95,12 +95,16 @@ class Checker:
         yield from self._extras(privileges)
 
     def _needed(self) -> list[str]:
-        wanted = {
-            NOTES: ("prvWriteNote",),
-            MAILS: ("prvWriteActivity",),
-            **dict.fromkeys((FILES, IMAGES), ("prvCreateNote", "prvAppendNote")),
-        }
-        return odata.unique(name for kind in self._options.kinds for name in wanted[kind])
+        """Privileges to replace documents. Rights on files in columns are those on their records."""
+        kinds = self._options.kinds
+        wanted = {NOTES: ("prvWriteNote",), MAILS: ("prvWriteActivity",)}
+        names = [name for kind in kinds for name in wanted.get(kind, ("prvCreateNote", "prvAppendNote"))]
+        tables = [each for each in self._options.parents if each in self._environment.tables()]
+        columns = self._environment.file_columns(tables) if {FILES, IMAGES} & set(kinds) else {}
+        for table, own in columns.items():
+            if any(each.full and kind_of_column(kind) == each.kind for each in own.values() for kind in kinds):
+                names += [permissions.privilege(right, table) for right in ("Write", "AppendTo")]
+        return odata.unique(names)
 
     def _extras(self, privileges: Privileges) -> Iterator[Finding]:
         if self._options.bypass_custom_logic and not privileges.has(_BYPASS):
@@ -145,14 +149,13 @@ class Checker:
         yield from self._link_columns()
 
     def _link_columns(self) -> Iterator[Finding]:
-        named = [tuple(each.split(".", 1)) for pair in self._options.link_columns.items() for each in pair[:1]]
-        for table, *_ in named:
-            target = next(value for key, value in self._options.link_columns.items() if key.startswith(f"{table}."))
-            if target not in self._environment.attributes([table])[table]:
+        for place, column in self._options.link_columns.items():
+            table = place.partition(".")[0]
+            if column not in self._environment.attributes([table])[table]:
                 yield Finding(
                     Severity.ERROR,
                     "no-link-column",
-                    f"link_columns names the column {target} of {table}, which the environment does not have.",
+                    f"link_columns names the column {column} of {table}, which the environment does not have.",
                     "Create a text column of that name, or correct link_columns.",
                 )
 

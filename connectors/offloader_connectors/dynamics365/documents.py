@@ -10,7 +10,7 @@ from offloader.model import Document, DocumentRef, Parent, Skip, Strategy, Versi
 from offloader_connectors.dynamics365 import mails, odata, rows, skip
 from offloader_connectors.dynamics365.batch import MOST_PARTS
 from offloader_connectors.dynamics365.mails import Shared
-from offloader_connectors.dynamics365.places import FILES, MAILS, NOTES
+from offloader_connectors.dynamics365.places import FILES, IMAGES, MAILS, NOTES
 from offloader_connectors.dynamics365.rows import Row
 
 NOTE_COLUMNS = (
@@ -180,9 +180,9 @@ def cell_id(row: Row) -> tuple[str, str, str] | None:
     return (table, record, column) if table and record and column else None
 
 
-def kind_of_column(kind: str) -> str:
-    """The kind of column, file or image, whose files documents of a kind are."""
-    return "file" if kind == FILES else "image"
+def kind_of_column(kind: str) -> str | None:
+    """The kind of column, file or image, whose files documents of a kind are; None for other kinds."""
+    return {FILES: "file", IMAGES: "image"}.get(kind)
 
 
 def _mail_skip(row: Row, rules: Rules, around: Surroundings) -> Skip | None:

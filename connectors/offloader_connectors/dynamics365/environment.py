@@ -74,7 +74,6 @@ class Identity:
     """Who we are."""
 
     user_id: str
-    organization_id: str
 
 
 class Environment:
@@ -116,13 +115,11 @@ class Environment:
             return self._settings
 
     def identity(self) -> Identity:
-        """Our user and organization."""
+        """Our user."""
         with self._lock:
             if self._identity is None:
                 answer = self._api.get("whoami", "WhoAmI").record()
-                self._identity = Identity(
-                    rows.guid(answer, "UserId", "whoami"), rows.guid(answer, "OrganizationId", "whoami")
-                )
+                self._identity = Identity(rows.guid(answer, "UserId", "whoami"))
             return self._identity
 
     def file_columns(self, tables: Iterable[str]) -> Mapping[str, Mapping[str, FileColumn]]:

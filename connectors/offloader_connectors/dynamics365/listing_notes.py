@@ -58,7 +58,7 @@ class NoteListing:
             mark = replace(since, full=False)
             return self._changes(ask, since, mark) if since.delta else self._plain(ask, since, mark)
         if self._environment.table("annotation").change_tracking:
-            return self._whole(ask, Mark(full=True, seen=highest(self._api, "annotation", "annotations")))
+            return self._whole(ask, Mark(full=True, seen=highest(ask, "annotation", "annotations")))
         return self._plain(ask, Mark(), Mark(full=True))
 
     def _documents(self, found: Iterator[Row]) -> tuple[Document, ...]:

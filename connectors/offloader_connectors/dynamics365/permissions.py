@@ -23,10 +23,10 @@ LASTING_S = 60.0
 ACTIVITIES = frozenset({"activitypointer", "email", "phonecall", "task", "appointment", "letter", "fax"})
 #: words for tables in the names of their privileges, where these are not the tables' own
 _WORDS: Mapping[str, str] = {
-    "annotation": "note",
-    "activitymimeattachment": "activity",
-    "salesorder": "order",
-    **dict.fromkeys(ACTIVITIES, "activity"),
+    "annotation": "Note",
+    "activitymimeattachment": "Activity",
+    "salesorder": "Order",
+    **dict.fromkeys(ACTIVITIES, "Activity"),
 }
 _GRANT = "Give the application user a security role with this privilege at the level of the organization."
 
@@ -50,10 +50,7 @@ class Privileges:
 
     def reads_all(self, table: str) -> bool:
         """Whether all rows of a table can be read; true where that cannot be told."""
-        return self.depths is None or self.depths.get(read_privilege(table)) == "Global"
-
-    def reads(self, table: str) -> bool:
-        return self.has(read_privilege(table))
+        return self.depths is None or self.depths.get(privilege("Read", table).lower()) == "Global"
 
 
 class Permissions:
@@ -81,7 +78,7 @@ class Permissions:
         relative = self._api.below(path)
         if not self._stale() or relative is None:
             return self._api.ask(operation, path, prefer=prefer)
-        headers = {"Prefer": ",".join(prefer)}
+        headers = {"Prefer": ",".join(prefer)} if prefer else {}
         listed, told = self._api.batch(
             "batch",
             [
@@ -111,9 +108,9 @@ class Permissions:
             self._read_at = self._monotonic()
 
 
-def read_privilege(table: str) -> str:
-    """The name of the privilege to read a table's rows, in lower case."""
-    return f"prvread{_WORDS.get(table, table)}"
+def privilege(right: str, table: str) -> str:
+    """The name of the privilege for a right on a table's rows; capitals may differ."""
+    return f"prv{right}{_WORDS.get(table, table)}"
 
 
 def hidden(kind: str, privileges: Privileges, parents: Collection[str]) -> tuple[Finding, ...]:

@@ -39,8 +39,6 @@ TOO_LARGE = "0x80044a02"
 NO_PRIVILEGE = "0x80040220"
 NO_ROW_ACCESS = "0x80048306"
 NO_CHUNKS = "0x80090017"
-BAD_COOKIE = "0x8004112a"
-TOKEN_EXPIRED = "0x80044352"  # noqa: S105  a change tracking token
 NOT_TRACKED = "0x80072491"
 UNKNOWN_PATH = "0x80060888"
 #: the row, its parent or the state it is in cannot be written

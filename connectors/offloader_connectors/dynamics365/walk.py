@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from offloader.model import Document, DocumentRef
 from offloader_connectors.dynamics365 import odata, rows
-from offloader_connectors.dynamics365.api import Answer, Api
+from offloader_connectors.dynamics365.api import Answer
 from offloader_connectors.dynamics365.marks import Mark, Seen
 from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.dynamics365.rows import Row
@@ -74,8 +74,8 @@ def page_size(options: DynamicsOptions) -> str:
     return f"odata.maxpagesize={options.page_size}"
 
 
-def highest(api: Api, table: str, set_name: str) -> Seen:
+def highest(ask: Ask, table: str, set_name: str) -> Seen:
     """The highest row version of a table now, with nothing listed."""
     path = odata.select(set_name, ("versionnumber",), orderby="versionnumber desc", top=1)
-    found = api.get(f"list.{table}", path).rows()
+    found = ask(f"list.{table}", path, ()).require().rows()
     return Seen(rows.number(found[0], "versionnumber") if found else 0)

@@ -285,9 +285,7 @@ class Api:
     def _renewed(self, operation: str, response: Reply, token: Token) -> Token:
         content = self._content(operation, response, write=False)
         if trouble.hopeless_session(content):
-            raise AuthError(
-                f"{operation}: a new login will not help, {harmless(content.decode('utf-8', 'replace'))}"
-            )
+            raise AuthError(f"{operation}: a new login will not help, {harmless(content.decode('utf-8', 'replace'))}")
         return self.session.renew(token)
 
     def _once(

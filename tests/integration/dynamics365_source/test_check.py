@@ -113,7 +113,8 @@ def test_a_user_who_is_none(world: World, source: DynamicsSource) -> None:
 
 def test_bypassing_needs_a_privilege(world: World, open_source: Open) -> None:
     """bypass_custom_logic without its privilege is an error."""
-    roles(world, "Reader", "prvWriteNote", "prvWriteActivity", "prvCreateNote", "prvAppendNote")
+    columns = (f"prv{right}{table}" for right in ("Write", "AppendTo") for table in ("Account", "Contact"))
+    roles(world, "Reader", "prvWriteNote", "prvWriteActivity", "prvCreateNote", "prvAppendNote", *columns)
     source = open_source(bypass_custom_logic=True)
 
     assert bad(source.check()).keys() == {"no-bypass-privilege"}
@@ -180,6 +181,48 @@ def test_tables_that_the_environment_does_not_have(open_source: Open) -> None:
 
     assert bad(findings) == {}
     assert "new_nosuchtable" in good(findings)["tables"]
+
+
+def test_files_in_columns_need_rights_on_their_records(world: World, open_source: Open) -> None:
+    """Rights to write are only asked of tables that have such columns, and only if these kinds are to be moved."""
+    roles(world, "Reader", "prvWriteNote", "prvWriteActivity", "prvCreateNote", "prvAppendNote", "prvWriteAccount")
+
+    (finding,) = bad(open_source().check()).values()
+
+    assert "prvAppendToaccount" in finding.message
+    assert "prvWriteaccount" not in finding.message
+    assert "incident" not in finding.message
+    assert bad(open_source(kinds=["annotation"]).check()) == {}
+
+
+def test_another_offloader_and_the_recycle_bin(world: World, source: DynamicsSource) -> None:
+    """The settings table of another program is a warning; a recycle bin in use is said."""
+    world.org.insert("recyclebinconfig", {"name": "account"})
+    text = {"@odata.type": "Microsoft.Dynamics.CRM.Label", "LocalizedLabels": []}
+    table = {
+        "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata",
+        "SchemaName": "msdyn_NotesAttachmentEntitySetting",
+        "DisplayName": text,
+        "DisplayCollectionName": text,
+        "OwnershipType": "OrganizationOwned",
+        "HasActivities": False,
+        "HasNotes": False,
+        "Attributes": [
+            {
+                "@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata",
+                "SchemaName": "msdyn_Name",
+                "IsPrimaryName": True,
+                "MaxLength": 100,
+                "DisplayName": text,
+            }
+        ],
+    }
+    source._api.send("metadata", "POST", "EntityDefinitions", table)
+
+    findings = source.check()
+
+    assert bad(findings).keys() == {"other-offloader"}
+    assert "recycle-bin" in good(findings)
 
 
 def test_check_changes_nothing(world: World, source: DynamicsSource) -> None:
