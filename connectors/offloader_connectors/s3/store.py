@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Transient, Unsupported
+from offloader.errors import Conflict, Gone, IntegrityError, OffloaderError, Permanent, Transient, Unsupported
 from offloader.model import Digest, LocationProof
 from offloader.ports import StoreCapabilities, Stored
 from offloader_connectors.s3 import reading
@@ -141,7 +141,8 @@ class S3Store:
             else:
                 for version in [*reversed(versions), *reversed(markers)]:
                     self._delete(name, VersionId=version)
-                return
+                if versions or markers or self.size(key) is None:
+                    return  # where nothing is, a plain deletion would leave a delete marker
         self._delete(name)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -254,11 +255,15 @@ class S3Store:
         return bool(said == checksum)
 
     def _undone(self, name: str, answer: Mapping[str, Any], abilities: Abilities) -> str:
-        """Take back what was just written, if it is certain that it is ours."""
+        """Take back what was just written, if it is certain that it is ours; say what became of it."""
         version = answer.get("VersionId")
-        if version is None and not abilities.conditional:
+        named = {"VersionId": version} if version and version != "null" else {}
+        if not named and not abilities.conditional:
             return "it may be somebody else's by now, so it stays: look at it, and delete it"
-        self._delete(name, **({"VersionId": version} if version else {}))
+        try:
+            self._delete(name, **named)
+        except OffloaderError as error:
+            return f"it could not be taken away ({error})"
         return "nothing of it is left behind"
 
     def _all_versions(self, name: str) -> tuple[Keys, Keys]:

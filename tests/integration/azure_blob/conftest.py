@@ -17,7 +17,9 @@ from offloader.plugins import Context
 from offloader_connectors import tls
 from offloader_connectors.azure_blob.options import AzureBlobOptions
 from offloader_connectors.azure_blob.store import AzureBlobStore
+from offloader_connectors.azure_blob.testparts.azurite import how_to_install, is_installed
 from offloader_connectors.azure_blob.testparts.testbed import Testbed
+from tests.tools import missing
 
 _numbers = itertools.count()
 #: a store with the testbed's options, changed by these
@@ -35,6 +37,8 @@ def trust_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def whole_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    if not is_installed(os.environ):
+        missing("Azurite", how_to_install(os.environ))
     started = Testbed(tmp_path_factory.mktemp("azure"), os.environ, time.sleep)
     yield started
     started.close()

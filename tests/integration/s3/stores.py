@@ -33,9 +33,10 @@ class _Raw(io.BytesIO):
         yield self.getvalue()
 
 
-def answer(status: int, code: str = "", **headers: str) -> AWSResponse:
+def answer(status: int, code: str = "", *, body: str = "", **headers: str) -> AWSResponse:
     """What a server answers, for the hooks of boto3 that may answer in its place."""
-    body = f"<Error><Code>{code}</Code><Message>secret words of the server</Message></Error>" if code else ""
+    if code:
+        body = f"<Error><Code>{code}</Code><Message>secret words of the server</Message></Error>"
     named = HeadersDict({name.replace("_", "-"): value for name, value in headers.items()})
     return AWSResponse("http://127.0.0.1/", status, named, _Raw(body.encode()))
 

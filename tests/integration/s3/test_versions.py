@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from offloader.errors import Conflict, Refused
+from offloader.errors import Conflict, IntegrityError, Refused
 from offloader.testing import EPOCH
 from offloader_connectors.s3.store import S3Store
 from tests.integration.s3.servers import Server
-from tests.integration.s3.stores import counted, open_clients, open_store
+from tests.integration.s3.stores import answer, counted, open_clients, open_store
 
 KEY = "documents/crm/0123abcd/1"
 
@@ -110,3 +110,36 @@ def test_later_processes_find_the_lock_proven(honest: Server) -> None:
     assert "DeleteMarkers" not in found
     head = honest.client().head_object(Bucket=place["bucket"], Key=place["prefix"] + "~offloader")
     assert (head["ObjectLockRetainUntilDate"] - now()).days < 2
+
+
+@pytest.mark.parametrize(("status", "code", "body"), [(200, "", "<ListVersionsResult/>"), (501, "NotImplemented", "")])
+def test_a_server_that_lists_no_versions_deletes_all_the_same(
+    ministack: Server, status: int, code: str, body: str
+) -> None:
+    """Where the list of versions is empty, or is none, an object that is there is deleted plainly."""
+    clients = open_clients(ministack)
+    store = S3Store("s3", clients, lambda: EPOCH)
+    store.put(KEY, [b"x"])
+    clients.s3.meta.events.register("before-send.s3.ListObjectVersions", lambda **_: answer(status, code, body=body))
+    store.delete(KEY)
+    assert store.size(KEY) is None
+    store.delete(KEY)
+
+
+def test_deleting_what_is_not_there_leaves_no_marker(honest: Server) -> None:
+    """In a bucket with versions the deletion of nothing adds nothing."""
+    place = honest.place(locked=True)
+    open_store(honest, **place).delete(KEY)
+    assert held(honest, place) == 0
+
+
+def test_what_cannot_be_taken_back_is_told(ministack: Server) -> None:
+    """If an object that came back wrong cannot be deleted either, the error is still about its bytes, and says so."""
+    clients = open_clients(ministack)
+    store = S3Store("s3", clients, lambda: EPOCH)
+    store.put("documents/first", [b"x"])
+    events = clients.s3.meta.events
+    events.register("before-send.s3.PutObject", lambda **_: answer(200, ETag='"0"'))
+    events.register("before-send.s3.DeleteObject", lambda **_: answer(403, "AccessDenied"))
+    with pytest.raises(IntegrityError, match="could not be taken away"):
+        store.put(KEY, [b"y"])
