@@ -159,13 +159,22 @@ def configure(crm: Sandbox, section: str, **values: object) -> None:
         yaml.dump(config, file)
 
 
-def arguments(doc: str | None, *, documents: int, quick: int, crms: Sequence[str] = ()) -> argparse.Namespace:
-    """The options of a benchmark; `documents` is how many documents it works with, `crms` the CRMs that it is for."""
+def arguments(
+    doc: str | None, *, documents: int, quick: int, crms: Sequence[str] = (), concurrency: int = 0
+) -> argparse.Namespace:
+    """The options of a benchmark; `documents` is how many documents it works with, `crms` the CRMs that it is for.
+
+    `concurrency` is the usual number of calls at once, where that can be chosen.
+    """
     parser = argparse.ArgumentParser(description=doc)
     if crms:
         parser.add_argument("--crm", choices=crms, default=crms[0], help=f"{crms[0]} unless told")
     parser.add_argument("--quick", action="store_true", help=f"{quick} documents instead of {documents}")
     parser.add_argument("--documents", type=int, help="that many documents")
+    if concurrency:
+        parser.add_argument(
+            "--concurrency", type=int, default=concurrency, help=f"calls at once, {concurrency} unless told"
+        )
     found = parser.parse_args()
     found.documents = found.documents or (quick if found.quick else documents)
     return found

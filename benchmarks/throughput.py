@@ -1,7 +1,8 @@
-"""Notes and mail attachments a second against a bare loop of one GET and one PATCH each, 100 ms latency, 16 at once.
+"""Notes and mail attachments a second against a bare loop of one GET and one PATCH each, 100 ms latency.
 
-The offloader's time is that of its whole process: start, login, scan, checks, copies, placeholders and the second look
-at them. The loop's is its loop alone; it finds nothing, checks nothing, and overwrites whatever stands there.
+Both make as many calls at once as the connector does unless told (8), or as `--concurrency` says. The offloader's time
+is that of its whole process: start, login, scan, checks, copies, placeholders and the second look at them. The loop's
+is its loop alone; it finds nothing, checks nothing, and overwrites whatever stands there.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import base64
 from crms import Dynamics
 from harness import arguments, bare_loop, configure, detail, offload, say, serving, warm_up, workshop
 
+from offloader_connectors.dynamics365.options import DynamicsOptions
+
 LATENCY_MS = 100
-THREADS = 16
+CONCURRENCY = DynamicsOptions.model_fields["concurrency"].default
 KINDS = ["annotation", "activitymimeattachment"]
 LINK = base64.b64encode(b"[InternetShortcut]\r\nURL=https://links.example/d/abcdefghijklmnopqrstuvwxyz\r\n").decode()
 
@@ -24,11 +27,14 @@ def placeholder(path: str) -> tuple[str, object]:
 
 
 def main() -> None:
-    options = arguments(__doc__, documents=2000, quick=300)
+    options = arguments(
+        __doc__, documents=2000, quick=300, concurrency=DynamicsOptions.model_fields["concurrency"].default
+    )
+    threads = options.concurrency
     warm_up(Dynamics)
     with workshop() as directory, serving(Dynamics, directory, documents=options.documents) as crm:
-        configure(crm, "pace", concurrency=THREADS)
-        configure(crm, "sources.dynamics365", concurrency=THREADS, kinds=KINDS)
+        configure(crm, "pace", concurrency=threads)
+        configure(crm, "sources.dynamics365", concurrency=threads, kinds=KINDS)
         before = crm.bodies()
         crm.admin("POST", "snapshot", {"name": "start"})
         crm.admin("PUT", "latency", {"ms": LATENCY_MS})
@@ -40,14 +46,16 @@ def main() -> None:
         moved = [path for path, size in before.items() if after.get(path) != size]
         crm.admin("POST", "restore", {"name": "start"})
         crm.admin("PUT", "latency", {"ms": LATENCY_MS})
-        loop = bare_loop(crm, moved, threads=THREADS, patches=[placeholder(path) for path in moved])
+        loop = bare_loop(crm, moved, threads=threads, patches=[placeholder(path) for path in moved])
     versions, seconds = int(ours.answer["versions_moved"]), float(loop.answer["seconds"])
     say("documents a second, ours / loop", versions / ours.seconds / (len(moved) / seconds), 5, at_least=True)
     detail(versions_moved=versions, failed=ours.answer["failed"], bodies_of_the_loop=len(moved))
     sizes = sorted(before[path] for path in moved)
     detail(bytes=sum(sizes), median_bytes=sizes[len(sizes) // 2])
     detail(ours_seconds=ours.seconds, ours_seconds_of_the_run=ours.answer["seconds"], ours_cpu_seconds=ours.cpu)
-    detail(loop_seconds=seconds, loop_cpu_seconds=loop.answer["cpu"], loop_requests=2 * len(moved))
+    detail(
+        loop_seconds=seconds, loop_cpu_seconds=loop.answer["cpu"], loop_requests=2 * len(moved), calls_at_once=threads
+    )
     detail(our_requests=sum(spent.values()), **{name: spent[name] for name in sorted(spent)})
 
 

@@ -52,13 +52,32 @@ class SourcePlugin:
     storage_price: tuple[str, str] | None = None
 
 
+class StoreSandbox(Protocol):
+    """Servers for a demonstration, on loopback until closed."""
+
+    #: ready-made options of a store in each country, as they stand in offloader.yaml
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    #: options of a server whose location cannot be proven, to show that it is refused; None if there is none
+    @property
+    def bare(self) -> Mapping[str, Any] | None: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StorePlugin:
-    """A kind of store. `open` makes no call to the store."""
+    """A kind of store. `open` makes no call to the store.
+
+    `sandbox(directory, countries, context)` starts servers for a demonstration; it raises ConfigError saying how to
+    install what is missing.
+    """
 
     help: str
     options: type[Options]
     open: Callable[[str, Any, Context], Store]
+    sandbox: Callable[[Path, Sequence[str], Context], StoreSandbox] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ def command(
     context: typer.Context,
     documents: Annotated[int, typer.Option(min=1, help="How many documents to make.")] = 200,
     crm: Annotated[str, typer.Option(help="Which CRM to emulate: salesforce, dynamics365, or all.")] = "salesforce",
+    stores: Annotated[
+        str,
+        typer.Option(help="Where bytes go: filesystem, or s3,azure on servers started here."),
+    ] = "filesystem",
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory, to look around.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds make equal documents.")] = 1,
     as_json: Json = False,
@@ -37,22 +41,28 @@ def command(
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
     from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
     from offloader.cli.demo_sandbox import running_sandboxes  # noqa: PLC0415
+    from offloader.cli.demo_stores import kinds_of, running_stores, use_stores  # noqa: PLC0415
     from offloader.moves.run import run  # noqa: PLC0415
 
+    kinds = kinds_of(stores)
     with _directory(keep) as directory:
         note(f"Starting an emulated {crm} with {documents} documents in {directory} …")
-        with running_sandboxes(crm, directory, documents=documents, seed=seed) as crms:
+        session = Session(directory / "offloader.yaml")
+        with (
+            running_stores(kinds, directory, session.context()) as servers,
+            running_sandboxes(crm, directory, documents=documents, seed=seed) as crms,
+        ):
+            use_stores(directory / "offloader.yaml", servers)
             before = {name: witness(each) for name, each in crms.items()}
             for each in crms.values():
                 each.reset_requests()
-            session = Session(directory / "offloader.yaml")
             with session.site() as site:
                 report = run(site)
                 requests = _requests(crms)
                 note("Opening every link through the gateway, and looking for what should be gone …")
                 proof = prove(site, session.config(), crms, before)
                 saved = _saving(site, session.config())
-    return _answer(report, requests, proof, saved, keep, crm)
+    return _answer(report, requests, proof, saved, servers.refused, _next(keep, crm))
 
 
 def _requests(crms: Mapping[str, Sandbox]) -> dict[str, int]:
@@ -95,8 +105,8 @@ def _answer(
     requests: dict[str, int],
     proof: Proof,
     saved: tuple[float, str],
-    keep: Path | None,
-    crm: str,
+    refused: Mapping[str, str],
+    next_step: str,
 ) -> Answer:
     data = report.as_json()
     total = sum(requests.values())
@@ -106,6 +116,7 @@ def _answer(
     data["originals_removed"] = proof.originals_gone
     data["usd_saved_per_month"] = round(saved[0], 4)
     data["proof"] = proof.as_json()
+    data["stores_refused"] = dict(refused)
     good = proof.holds and not report.failed and report.stopped is None and proof.links_opened == report.moved
     lines = [
         "",
@@ -127,10 +138,11 @@ def _answer(
         f"  {_tick(not proof.disturbed)} {proof.untouched} documents that had to stay are untouched",
         f"  {_tick(not proof.left_behind)} nothing stayed that was free to move",
         f"  {_tick(not proof.opened_by_stranger)} who may not read the record gets the same answer as for no link",
+        *(f"  ✓ {kind} as it is, with nobody's word for its place, is refused" for kind in refused),
         *(f"  ! {problem}" for problem in proof.problems[:20]),
         *(f"  ! {error}" for error in report.errors[:20]),
         "",
-        _next(keep, crm),
+        next_step,
     ]
     return Answer(Exit.DONE if good else Exit.FAILED, data, lines)
 

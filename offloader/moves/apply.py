@@ -40,6 +40,8 @@ from offloader.ports import LinkRequest, Outcome, Status
 #: these end the run: nothing is wrong with the document, going on is pointless
 STOPPING = (Exhausted, AuthError, Drift)
 RUNNING = "apply"
+#: bodies that came in one delivery and are stored at once
+STORERS = 8
 
 
 @dataclass(slots=True)
@@ -128,8 +130,10 @@ class _Applier:
         self._feed = self._works(plan_id)
         self._fed = False
         self._events: queue.SimpleQueue[Copied | BatchResult] = queue.SimpleQueue()
+        self._storers = ThreadPoolExecutor(STORERS, "store")
         self._readers = {
-            name: Reader(site, source, self._events.put, suspect=suspect) for name, source in site.sources.items()
+            name: Reader(site, source, self._events.put, self._storers, suspect=suspect)
+            for name, source in site.sources.items()
         }
         self._batches = Batches(site)
         self._works_by_version: dict[int, Work] = {}
@@ -155,6 +159,7 @@ class _Applier:
 
     def run(self) -> None:
         with (
+            self._storers,
             ThreadPoolExecutor(self._threads, "copy") as copiers,
             ThreadPoolExecutor(4, "batch") as batchers,
             self._site.interrupts.deferred(),

@@ -34,12 +34,13 @@ class CopyTask:
 
     @property
     def held(self) -> int:
-        """Bytes that this copy holds in memory at most: its chunks, and for a moment the same bytes in one piece.
+        """Bytes that this copy holds in memory, from the delivery until it is stored.
 
+        While a body is put together from its chunks it is there twice, but in one thread only one body at a time.
         A size that the CRM does not say counts as half a mebibyte.
         """
         size = self.version.size
-        return min(2 * size if size is not None else 1 << 20, SMALL)
+        return min(size if size is not None else 1 << 19, SMALL)
 
 
 def buffer(chunks: Iterator[bytes], limit: int) -> tuple[bytes, bool]:

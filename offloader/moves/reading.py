@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from offloader.errors import Gone, IntegrityError, OffloaderError, StoreFull, Transient
@@ -53,10 +54,14 @@ class Group:
 class Reader:
     """Copies groups of versions of one source. Called from worker threads; every task ends in one `done`."""
 
-    def __init__(self, site: Site, source: Source, done: Callable[[Copied], None], *, suspect: bool) -> None:
+    def __init__(
+        self, site: Site, source: Source, done: Callable[[Copied], None], storers: Executor, *, suspect: bool
+    ) -> None:
         self._site = site
         self._source = source
         self._done = done
+        #: store the bodies of one delivery side by side: each waits for its store, not for the ones before it
+        self._storers = storers
         #: an earlier run broke off: look in the store before reading from the CRM
         self._suspect = suspect
 
@@ -97,8 +102,7 @@ class Reader:
         except Transient as passing:
             trouble.extend((task, passing) for task in waiting.values())
             waiting.clear()
-        for task, data in held:
-            self._store(task, data)
+        self._store_all(held)
         for task in waiting.values():
             self._done(Copied(task, error=Gone(f"{task.what}: the source did not deliver it")))
         if last:
@@ -142,6 +146,17 @@ class Reader:
             chunks = delivery.chunks
         self._done(Copied(task, put_stream(store, task, chunks, self._site)))
         return None
+
+    def _store_all(self, held: list[tuple[CopyTask, bytes]]) -> None:
+        """Store bodies, and forget each as soon as it is stored."""
+        if len(held) == 1:
+            self._store(*held.pop())
+            return
+        storing = []
+        while held:
+            storing.append(self._storers.submit(self._store, *held.pop()))
+        for each in storing:
+            each.result()
 
     def _store(self, task: CopyTask, data: bytes) -> None:
         store = self._site.stores[task.store]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from offloader.plugins import Context, StorePlugin
+from collections.abc import Sequence
+from pathlib import Path
+
+from offloader.plugins import Context, StorePlugin, StoreSandbox
 from offloader.ports import Store
 from offloader_connectors.azure_blob.options import AzureBlobOptions
 
@@ -14,8 +17,15 @@ def open_store(name: str, options: AzureBlobOptions, context: Context) -> Store:
     return AzureBlobStore(name, options, context)
 
 
+def start_sandbox(directory: Path, countries: Sequence[str], context: Context) -> StoreSandbox:
+    from offloader_connectors.azure_blob.sandbox import AzureSandbox  # noqa: PLC0415
+
+    return AzureSandbox(directory, countries, context)
+
+
 STORE = StorePlugin(
     help="Keeps documents in a container of an Azure storage account whose location Azure itself has shown.",
     options=AzureBlobOptions,
     open=open_store,
+    sandbox=start_sandbox,
 )

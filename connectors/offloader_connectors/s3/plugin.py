@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offloader.plugins import Context, StorePlugin
+from offloader.plugins import Context, StorePlugin, StoreSandbox
 from offloader_connectors.s3.options import S3Options
 
 if TYPE_CHECKING:
@@ -19,8 +21,15 @@ def open_store(name: str, options: S3Options, context: Context) -> S3Store:
     return S3Store(name, make_clients(options, context), context.now)
 
 
+def start_sandbox(directory: Path, countries: Sequence[str], context: Context) -> StoreSandbox:
+    from offloader_connectors.s3.sandbox import S3Sandbox  # noqa: PLC0415
+
+    return S3Sandbox(directory, countries, context)
+
+
 STORE = StorePlugin(
     help="Keeps documents in a bucket of AWS, or of a server that speaks S3, pinned to one region.",
     options=S3Options,
     open=open_store,
+    sandbox=start_sandbox,
 )
