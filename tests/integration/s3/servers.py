@@ -108,6 +108,7 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
         "-s3",
         f"-s3.port={s3}",
         "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         f"-s3.config={settings}",
     ]
     with _running(command, directory, s3, {}, kill=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from offloader.errors import AuthError, Conflict, IntegrityError, OffloaderError, Permanent, Transient
+from offloader.errors import AuthError, Conflict, IntegrityError, OffloaderError, Permanent, Refused, Transient
 from offloader.model import Digest
 from offloader.ports import Stored
 from offloader.testing import EPOCH
@@ -247,3 +247,35 @@ def test_parts_are_tried_out_too(ministack: Server, taken: str) -> None:
         assert end == ["UploadPart", "CompleteMultipartUpload", "GetObject"]
     else:
         assert end == ["UploadPart", "HeadObject", "CompleteMultipartUpload"]
+
+
+@pytest.mark.timeout(60)
+def test_a_failed_part_ends_the_whole(ministack: Server) -> None:
+    """Once a part has failed no more is asked of the stream, however long it is, and its error is the one raised."""
+    ground = Ground(ministack, max_concurrency=1)
+    ground.store.put("documents/first", pieces())
+    ground.fail("UploadPart", 2, 403, "AccessDenied")
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(MIB)
+
+    with pytest.raises(Refused, match="s3:PutObject"):
+        ground.store.put(KEY, endless())
+    ground.store.delete("documents/first")
+    assert ground.is_empty()
+
+
+def test_a_part_that_came_out_other_is_not_completed(ministack: Server) -> None:
+    """A part whose checksum the server answers otherwise than it was sent is an IntegrityError, and nothing is left."""
+    ground = Ground(ministack)
+
+    def spoil(parsed: Any, **_: Any) -> None:
+        parsed["ChecksumSHA256"] = "AAAA"
+
+    ground.store.put("documents/first", pieces())
+    ground.store.delete("documents/first")
+    ground.clients.s3.meta.events.register("after-call.s3.UploadPart", spoil)
+    with pytest.raises(IntegrityError, match="damaged"):
+        ground.store.put(KEY, pieces())
+    assert ground.is_empty()

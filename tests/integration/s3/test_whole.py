@@ -272,3 +272,43 @@ def test_what_is_not_ours_is_not_listed(honest: Server) -> None:
         honest.client().put_object(Bucket=clients.options.bucket, Key=prefix + name, Body=b"x")
     honest.client().put_object(Bucket=clients.options.bucket, Key=prefix.rstrip("/") + "-other/documents/1", Body=b"x")
     assert [*store.list()] == [(KEY, len(BODY))]
+
+
+@pytest.mark.parametrize("header", ["if-none-match", "x-amz-checksum-sha256"])
+def test_a_server_that_has_never_heard_of_a_header(ministack: Server, header: str) -> None:
+    """A server that answers 501 to a condition or a checksum is taken for one that has it not, small or in parts."""
+    clients = open_clients(ministack, part_size=5 << 20)
+    store, sent = S3Store("s3", clients, lambda: EPOCH), counted(clients)
+
+    def unknown(request: Any, **_: Any) -> Any:
+        return answer(501, "NotImplemented") if header in request.headers and "~offloader" in request.url else None
+
+    clients.s3.meta.events.register("before-send.s3", unknown)
+    store.put(KEY, [BODY])
+    assert store.capabilities.conditional_create is (header != "if-none-match")
+    assert sent[-1] == ("GetObject" if header == "x-amz-checksum-sha256" else "PutObject")
+    if header == "if-none-match":
+        assert store.put(f"{KEY}-large", [bytes(3 << 20), bytes(3 << 20)]).size == 6 << 20
+
+
+def test_an_object_that_comes_and_goes(ministack: Server) -> None:
+    """Where an object is in the way and gone when it is looked at, trying again is the advice."""
+    clients = open_clients(ministack)
+    store = S3Store("s3", clients, lambda: EPOCH)
+    store.put(KEY, [BODY])
+    clients.s3.meta.events.register("before-send.s3.HeadObject", lambda **_: answer(404))
+    with pytest.raises(Transient, match="somebody else"):
+        store.put(KEY, [BODY])
+
+
+def test_what_is_no_prefix_and_no_range(ministack: Server) -> None:
+    """A prefix of other characters than keys have, and a negative range, are refused before anything is asked."""
+    clients = open_clients(ministack)
+    store, sent = S3Store("s3", clients, lambda: EPOCH), counted(clients)
+    for prefix in ("a b", "é", "a\n", "~"):
+        with pytest.raises(Permanent):
+            store.list(prefix)
+    for offset, length in ((-1, None), (0, -1)):
+        with pytest.raises(Permanent):
+            store.read(KEY, offset=offset, length=length)
+    assert sent == []
