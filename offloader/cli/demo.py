@@ -46,7 +46,7 @@ def command(
 
     kinds = kinds_of(stores)
     with _directory(keep) as directory:
-        note(f"Starting an emulated {crm} with {documents} documents in {directory} …")
+        note(f"Starting {_named(crm)} with {documents} documents in {directory} …")
         session = Session(directory / "offloader.yaml")
         with (
             running_stores(kinds, directory, session.context()) as servers,
@@ -62,13 +62,34 @@ def command(
                 note("Opening every link through the gateway, and looking for what should be gone …")
                 proof = prove(site, session.config(), crms, before)
                 saved = _saving(site, session.config())
-    return _answer(report, requests, proof, saved, servers.refused, _next(keep, crm))
+                ratios = _ratios(site, requests)
+    return _answer(report, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
+
+
+def _named(crm: str) -> str:
+    from offloader.cli.sandbox_files import ALL  # noqa: PLC0415 - brings in the plugins
+
+    return "all emulated CRMs" if crm == ALL else f"an emulated {crm}"
 
 
 def _requests(crms: Mapping[str, Sandbox]) -> dict[str, int]:
     """CRM requests by operation, as the servers counted them; of several CRMs with their names."""
     prefix = {name: f"{name}/" if len(crms) > 1 else "" for name in crms}
     return {prefix[name] + what: count for name, each in crms.items() for what, count in each.requests().items()}
+
+
+def _ratios(site: Site, requests: Mapping[str, int]) -> dict[str, float]:
+    """Requests per version moved of each CRM, where there are several."""
+    versions: Counter[str] = Counter()
+    for (source, _, state), tally in site.ledger.tally().items():
+        if state is State.DONE:
+            versions[source] += tally.versions
+    spent: Counter[str] = Counter()
+    for operation, count in requests.items():
+        spent[operation.partition("/")[0]] += count
+    return (
+        {name: round(spent[name] / moved, 4) for name, moved in sorted(versions.items())} if len(versions) > 1 else {}
+    )
 
 
 @contextlib.contextmanager
@@ -103,6 +124,7 @@ def _saving(site: Site, config: Config) -> tuple[float, str]:
 def _answer(
     report: RunReport,
     requests: dict[str, int],
+    ratios: dict[str, float],
     proof: Proof,
     saved: tuple[float, str],
     refused: Mapping[str, str],
@@ -112,6 +134,8 @@ def _answer(
     total = sum(requests.values())
     data["crm_requests"] = requests
     data["requests_per_version"] = round(total / report.versions_moved, 4) if report.versions_moved else None
+    if ratios:
+        data["requests_per_version_by_crm"] = ratios
     data["links_verified"] = proof.links_opened
     data["originals_removed"] = proof.originals_gone
     data["usd_saved_per_month"] = round(saved[0], 4)
@@ -131,6 +155,7 @@ def _answer(
             f"  Calls     {total} CRM requests, {data['requests_per_version']} per version moved, "
             f"as the CRM counted them ({report.seconds:.1f} s)"
         ),
+        *(f"              {name}: {ratio} per version moved" for name, ratio in ratios.items()),
         "",
         f"  {_tick(proof.links_opened == report.moved)} {proof.links_opened} links opened: the bytes that the CRM had",
         f"  {_tick(not proof.originals_left)} {proof.originals_gone} originals gone from the CRM",

@@ -47,7 +47,9 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = shell(commands("age-keygen", directory), directory).strip()
     (directory / "recovery").mkdir()
     recovery = shell(commands("age-keygen", directory / "recovery"), directory).strip()
-    page = next(block.text for block in blocks(DOCS / "stores.md") if block.language == "yaml")
+    page = next(
+        block.text for block in blocks(DOCS / "stores.md") if block.language == "yaml" and "encryption:" in block.text
+    )
     keys = re.findall(r"age1\w+", page)
     store = page.replace(keys[0], own).replace(keys[1], recovery)
     store = store.replace(IDENTITY, "identity").replace(STORE, "store")

@@ -32,8 +32,8 @@ _NAME = r"^[A-Za-z0-9_.()-]+$"
 class Timeouts(Options):
     """Seconds to wait for a connection, and between two packets of an answer."""
 
-    connect: float = Field(default=10.0, gt=0)
-    read: float = Field(default=60.0, gt=0)
+    connect: float = Field(default=10.0, gt=0, description="Seconds to wait for a connection.")
+    read: float = Field(default=60.0, gt=0, description="Seconds to wait for the next bytes of an answer.")
 
 
 class Immutability(Options):
@@ -57,7 +57,9 @@ class Arm(Options):
     endpoint: str = Field(
         default="https://management.azure.com", description="The management API; each national cloud has its own."
     )
-    api_version: str = Field(default="2023-05-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    api_version: str = Field(
+        default="2023-05-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="Version of the management API."
+    )
     token: SecretRef | None = Field(
         default=None,
         description="An access token for the management API that somebody else renews; left out, the login's own.",
