@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from offloader.secrets import SecretRef
 from offloader_connectors.placeholder import Form
 
 Kind = Literal["annotation", "activitymimeattachment", "filecolumn", "imagecolumn"]
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,127}")
+_PLACE = re.compile(rf"{_COLUMN.pattern}\.{_COLUMN.pattern}")
 #: how bodies of notes and mail attachments are read, fastest for small ones first
 Route = Literal["list", "sas", "blocks", "value"]
 
@@ -150,6 +153,14 @@ class DynamicsOptions(Options):
         if parts.scheme != "https" or not parts.hostname or not bare:
             raise ValueError("must be https://HOST without a path, such as https://acme.crm4.dynamics.com")
         return value.rstrip("/")
+
+    @field_validator("link_columns")
+    @classmethod
+    def _places(cls, value: dict[str, str]) -> dict[str, str]:
+        for place, column in value.items():
+            if not (_PLACE.fullmatch(place) and _COLUMN.fullmatch(column)):
+                raise ValueError(f"{place}: {column} must be as in account.new_dossier: new_dossierlink")
+        return value
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
