@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 from azure.core.exceptions import AzureError
+from urllib3.exceptions import HTTPError
 
 from offloader.errors import OffloaderError
 from offloader_connectors.azure_blob.client import Clients
@@ -61,7 +62,7 @@ class Management:
                 body = answer.raw.read(_LARGEST + 1, decode_content=True)
         except requests.RequestException as error:
             raise NoAnswerError(f"the management API cannot be reached ({type(error).__name__})") from None
-        except OSError as error:
+        except (OSError, HTTPError) as error:
             raise NoAnswerError(f"the management API's answer broke off ({type(error).__name__})") from None
         return _understood(answer.status_code, body, permission)
 

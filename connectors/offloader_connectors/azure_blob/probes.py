@@ -123,6 +123,8 @@ def redundancy(inquiry: Inquiry, tally: Tally) -> str:
         return missing
     names = ("sku_name", "account_kind", "is_hns_enabled")
     tally.answer = {name: str(answer.get(name)) for name in names}
+    if answer.get("is_hns_enabled"):
+        tally.add(Outcome.NOTE, "the account has a hierarchical namespace, whose lists the store cannot compare")
     name = inquiry.sku = str(answer.get("sku_name"))
     sku = regions.sku(name)
     if sku is None:

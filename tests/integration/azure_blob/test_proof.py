@@ -301,6 +301,7 @@ def policy(destination: str, **properties: Any) -> dict[str, Any]:
     [
         ([policy(OTHER)], P, {"DE", "FR"}),
         ([policy(OTHER, sourceAccount="")], P, {"DE", "FR"}),
+        ([policy(OTHER, rules=[])], P, {"DE", "FR"}),
         ([policy(OTHER, sourceAccount="sandbox")], P, {"DE", "FR"}),
         ([policy(OTHER, container="elsewhere")], P, {"DE"}),
         ([policy(OTHER, sourceAccount=account_path("third"))], P, {"DE"}),
@@ -448,6 +449,14 @@ def test_rules_that_delete_documents_are_refused(
     rules = json.loads(json.dumps([found]).replace("{container}", container))
     bed.arm.answers[f"{ACCOUNT}/managementPolicies/default"] = (200, {"properties": {"policy": {"rules": rules}}})
     assert prove().assurance is assurance
+
+
+def test_an_account_that_lists_otherwise_is_pointed_out(
+    bed: Testbed, prove: Prove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is stored, the proof says that an account's lists are not in the order of keys."""
+    monkeypatch.setitem(bed.proxy.rewrite, "x-ms-is-hns-enabled", "true")
+    assert "hierarchical" in prove().summary
 
 
 def test_what_stays_after_removal_is_said(bed: Testbed, prove: Prove) -> None:

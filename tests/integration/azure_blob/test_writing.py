@@ -260,6 +260,46 @@ def test_uploads_of_other_bytes_do_not_mix(bed: Testbed, make_store: MakeStore) 
     assert answers[1 - bodies.index(winner)] is None
 
 
+@pytest.mark.parametrize("code", ["", "InvalidBlockList"])
+def test_somebody_else_may_be_faster(bed: Testbed, make_store: MakeStore, code: str) -> None:
+    """When another process has written the key meanwhile, its commit took the blocks of this one away: the same bytes
+    are a no-op, others a Conflict, however the server puts it.
+    """
+    store, faster = make_store(), make_store()
+    if code:
+        bed.proxy.faults.on("PutBlockList", "status", nth=2, status=400, code=code)
+        bed.proxy.faults.on("PutBlockList", "status", nth=4, status=400, code=code)
+
+    def overtaken(key: str, body: bytes) -> Iterator[bytes]:
+        yield LARGE[:200_000]
+        faster.put(key, [body])
+        yield LARGE[200_000:]
+
+    assert store.put(KEY, overtaken(KEY, LARGE)) == stored(LARGE)
+    with pytest.raises(Conflict):
+        store.put(f"{KEY}0", overtaken(f"{KEY}0", LARGE[::-1]))
+    assert b"".join(store.read(f"{KEY}0")) == LARGE[::-1]
+
+
+@pytest.mark.parametrize(("body", "operation"), [(SMALL, "PutBlob"), (LARGE, "PutBlockList")])
+def test_a_taken_key_that_is_free_again_is_transient(
+    bed: Testbed, make_store: MakeStore, body: bytes, operation: str
+) -> None:
+    """If the server says that the key is taken, and then has nothing there, the next try may succeed."""
+    store = make_store()
+    bed.proxy.faults.on(operation, "status", nth=1, status=409, code="BlobAlreadyExists")
+    with pytest.raises(Transient, match="deleted"):
+        store.put(KEY, [body])
+    assert store.put(KEY, [body]) == stored(body)
+
+
+def test_a_list_of_blocks_that_is_refused_for_ever_is_transient(bed: Testbed, make_store: MakeStore) -> None:
+    """Blocks that are gone, and no blob in their place: the whole must be tried again."""
+    bed.proxy.faults.on("PutBlockList", "status", status=400, code="InvalidBlockList")
+    with pytest.raises(Transient, match="parts of it are gone"):
+        make_store().put(KEY, [LARGE])
+
+
 def test_a_missing_container_is_named(make_store: MakeStore) -> None:
     """Without its container the store says so, and does not take it for an empty one."""
     store = make_store(container="never-made")

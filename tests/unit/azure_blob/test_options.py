@@ -34,7 +34,7 @@ def test_the_account_is_named_by_its_address() -> None:
     [
         {"account_url": "http://acme.blob.core.windows.net"},
         {"account_url": "http://127.0.0.1:10000/acme"},
-        {"account_url": "https://acme-secondary.blob.core.windows.net"},
+        {"account_url": "https://acme-secondary.blob.core.windows.net", "account": "acme"},
         {"account_url": "https://acme.blob.core.windows.net/docs"},
         {"account_url": "https://acme.blob.core.windows.net?sv=1&sig=hidden7"},
         {"account_url": "https://user:hidden7@acme.blob.core.windows.net"},
