@@ -71,8 +71,10 @@ def test_a_batch_that_stops_at_the_first_error_is_gone_on_with(field: Field) -> 
     """Where a server stops at the first failing part, the parts behind it are written by the next batch."""
     field.emulator.app.protocol = field.emulator.app.protocol.changed({"continue_on_error": False})
     notes = [field.note(f"note {number}.pdf") for number in range(5)]
-    change = {"body": NEWER, "table": "annotation", "id": notes[2]}
-    field.script({"on": "patch.annotation", "nth": 2, "do": "edit", "before": True, "change": change})
+    row = {"table": "annotation", "id": notes[2]}
+    named = {"filename": "newer.pdf", "mimetype": "application/pdf"}
+    when = {"on": "patch.annotation", "nth": 2, "do": "edit", "before": True}
+    field.script({**when, "change": {"body": NEWER, **row}}, {**when, "change": {"update": {**row, "fields": named}}})
     report = field.offloader("run", expect=(3,))
     assert (report["moved"], report["conflict"], report["failed"]) == (4, 1, 0)
     field.remember()
