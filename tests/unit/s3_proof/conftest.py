@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OWNER = "123456789012"
 ALL_BLOCKED = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
 Answer = Any
-CONFIG = Config(s3={"us_east_1_regional_endpoint": "regional"})
+CONFIG = Config(s3={"us_east_1_regional_endpoint": "regional"}, retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 @dataclasses.dataclass(frozen=True)
