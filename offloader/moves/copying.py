@@ -126,5 +126,6 @@ def existing_copy(store: Store, task: CopyTask, known: Copy | None, site: Site) 
     digest = digester.digest()
     if not digest.matches(task.version.checksum):
         return None
-    stored = store.stat(task.key)
+    # Only where the store holds another form, the object is read again to measure that.
+    stored = None if store.size(task.key) == digest.size else store.stat(task.key)
     return Copy(task.store, task.key, digest, site.context.now(), stored.held if stored else None)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from offloader.errors import Permanent
 from offloader.model import Document, DocumentRef
 from offloader.ports import LinkRequest, Outcome
+from offloader_connectors import sorting
 from offloader_connectors.dynamics365 import odata
+from offloader_connectors.sorting import Act
 
 NOTES = "annotation"
 MAILS = "activitymimeattachment"
 FILES = "filecolumn"
 IMAGES = "imagecolumn"
-Act = Callable[[Sequence[LinkRequest]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,5 @@ def rows_of(document: Document, link_ref: Mapping[str, str]) -> list[str]:
 
 
 def split(requests: Sequence[LinkRequest], in_place: Act, columns: Act) -> list[Outcome]:
-    """Hand each request to the one that is meant for its kind, and put the answers back in order."""
-    outcomes: dict[int, Outcome] = {}
-    for act, wanted in ((in_place, True), (columns, False)):
-        numbers = [number for number, each in enumerate(requests) if (each.document.ref.kind in ROWS) is wanted]
-        if numbers:
-            outcomes.update(zip(numbers, act([requests[number] for number in numbers]), strict=True))
-    return [outcomes[number] for number in range(len(requests))]
+    """Hand rows to the one act and columns to the other; answers in order."""
+    return sorting.split(requests, lambda each: each.document.ref.kind in ROWS, in_place, columns)

@@ -17,6 +17,7 @@ from offloader.ports import (
     Status,
     Usage,
 )
+from offloader_connectors import sorting
 from offloader_connectors.salesforce import documents, remove, stubbing
 from offloader_connectors.salesforce.access import Gatekeeper
 from offloader_connectors.salesforce.api import RECORDS_PER_COLLECTION, Api
@@ -99,13 +100,13 @@ class SalesforceSource:
         return self._blobs.read(refs)
 
     def link(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
-        return _split(requests, self._stubber.link, self._linker.link)
+        return sorting.split(requests, stubbing.is_in_place, self._stubber.link, self._linker.link)
 
     def inspect(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
-        return _split(requests, self._stubber.inspect, self._inspect_files)
+        return sorting.split(requests, stubbing.is_in_place, self._stubber.inspect, self._inspect_files)
 
     def remove(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
-        return _split(requests, self._stubber.look_again, self._remover.remove)
+        return sorting.split(requests, stubbing.is_in_place, self._stubber.look_again, self._remover.remove)
 
     def restore(self, request: LinkRequest, bodies: Callable[[Version], Iterable[bytes]]) -> Outcome:
         return self._restorer.restore(request, bodies)
@@ -136,18 +137,3 @@ def _inspected(request: LinkRequest, found: Standing | None) -> Outcome:
     if fault:
         return Outcome(status=Status.CONFLICT, reason=fault, link_ref=link_ref)
     return Outcome(status=Status.DONE, link_ref=link_ref)
-
-
-def _split(
-    requests: Sequence[LinkRequest],
-    in_place: Callable[[Sequence[LinkRequest]], Sequence[Outcome]],
-    files: Callable[[Sequence[LinkRequest]], Sequence[Outcome]],
-) -> list[Outcome]:
-    """Hand each request to the one that is meant for it, and put the answers back in order."""
-    stubs = [index for index, each in enumerate(requests) if stubbing.is_in_place(each)]
-    others = [index for index, each in enumerate(requests) if not stubbing.is_in_place(each)]
-    outcomes: dict[int, Outcome] = {}
-    for indexes, act in ((stubs, in_place), (others, files)):
-        if indexes:
-            outcomes.update(zip(indexes, act([requests[index] for index in indexes]), strict=True))
-    return [outcomes[index] for index in range(len(requests))]

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from offloader_connectors.dynamics365.emulator.options import OrgOptions
 from offloader_connectors.dynamics365.emulator.org import Org
 from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.dynamics365.source import DynamicsSource
+from tests.integration.clock import CREATED, Clock
 
-START = datetime(2026, 6, 1, 12, tzinfo=UTC)
-CREATED = datetime(2024, 3, 4, 5, 6, 7, tzinfo=UTC)
 #: characters that the platform refuses in the names of files
 REFUSED = frozenset('\\/:*?"<>|')
 #: columns for files and full images, by kind: table and column
@@ -31,20 +29,6 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "imagecolumn": ("contact", "entityimage"),
 }
 TABLES = ("account", "contact", "email", "annotation", "activitymimeattachment", "attachment", "fileattachment")
-
-
-@dataclass(slots=True)
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now: datetime = START
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @dataclass(slots=True)

@@ -17,8 +17,9 @@ from offloader_connectors.dynamics365.emulator.options import OrgOptions
 from offloader_connectors.dynamics365.emulator.org import Org
 from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.dynamics365.source import DynamicsSource
+from tests.integration.clock import START
 
-from .bench import START, World, opened
+from .bench import World, opened
 
 #: opens a source of its own session, with these options
 Open = Callable[..., DynamicsSource]

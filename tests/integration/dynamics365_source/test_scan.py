@@ -12,8 +12,9 @@ from offloader.errors import Permanent
 from offloader.model import DocumentRef, Strategy
 from offloader_connectors.dynamics365.emulator.options import OrgOptions
 from offloader_connectors.dynamics365.source import DynamicsSource
+from tests.integration.clock import CREATED
 
-from .bench import CREATED, World, request
+from .bench import World, request
 from .conftest import Open, documents, mark, skips
 
 KINDS = ("annotation", "activitymimeattachment", "filecolumn", "imagecolumn")

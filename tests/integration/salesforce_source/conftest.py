@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,7 @@ from offloader_connectors.salesforce.emulator.options import OrgOptions
 from offloader_connectors.salesforce.emulator.org import FileIds, FileParent, Org
 from offloader_connectors.salesforce.options import SalesforceOptions
 from offloader_connectors.salesforce.source import SalesforceSource
-
-START = datetime(2026, 6, 1, 12, tzinfo=UTC)
-CREATED = datetime(2024, 3, 4, 5, 6, 7, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now: datetime = START
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
+from tests.integration.clock import CREATED, Clock
 
 
 @dataclass(slots=True)

@@ -14,8 +14,9 @@ from offloader.ports import LinkRequest, Outcome, Status
 from offloader_connectors.salesforce.emulator.options import OrgOptions
 from offloader_connectors.salesforce.emulator.org import FileParent
 from offloader_connectors.salesforce.source import SalesforceSource
+from tests.integration.clock import CREATED
 
-from .conftest import CREATED, World, everything, request
+from .conftest import World, everything, request
 
 
 def files(source: SalesforceSource) -> list[Document]:

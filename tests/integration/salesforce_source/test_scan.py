@@ -12,8 +12,9 @@ from offloader.model import Strategy
 from offloader_connectors.salesforce.emulator.options import OrgOptions
 from offloader_connectors.salesforce.emulator.org import FileParent
 from offloader_connectors.salesforce.source import SalesforceSource
+from tests.integration.clock import CREATED
 
-from .conftest import CREATED, World, everything, request
+from .conftest import World, everything, request
 
 
 class TestFiles:

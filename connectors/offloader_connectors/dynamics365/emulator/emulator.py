@@ -10,12 +10,10 @@ from offloader_connectors.dynamics365.emulator.app import Dataverse
 from offloader_connectors.dynamics365.emulator.auth import CERTIFICATE_FILE, SECRET_FILE
 from offloader_connectors.dynamics365.emulator.org import Org
 from offloader_connectors.dynamics365.emulator.protocol import ProtocolOptions
-from offloader_connectors.emulation.faults import Faults
-from offloader_connectors.emulation.harness import Counters, Harness
-from offloader_connectors.emulation.server import TlsServer
+from offloader_connectors.emulation.running import Running
 
 
-class DynamicsEmulator:
+class DynamicsEmulator(Running):
     """Serves an environment until `close`. Implements `offloader.plugins.Emulator`.
 
     `org`, `faults`, `counters`, `protocol` and `latency_ms` may be used from the same process while it serves.
@@ -23,14 +21,8 @@ class DynamicsEmulator:
 
     def __init__(self, org: Org, *, port: int = 0, latency_ms: float = 0.0, faults: Path | None = None) -> None:
         self.org = org
-        self._harness = Harness(latency_ms=latency_ms)
-        if faults is not None:
-            self._harness.faults.load_file(faults)
-        self.app = Dataverse(org, self._harness)
-        self._harness.vendor = self.app
-        self._server = TlsServer(self._harness, org.directory, port, others=("storage",))
-        self.url = self._server.url
-        self.ca_file = self._server.ca_file
+        self.app = Dataverse(org, self._prepare(latency_ms, faults))
+        self._serve(self.app, org.directory, port, others=("storage",))
         self.storage_url = f"https://127.0.0.1:{self._server.ports['storage']}"
         self.app.port, self.app.storage_port = self._server.port, self._server.ports["storage"]
         self.app.storage.url = self.storage_url
@@ -59,22 +51,6 @@ class DynamicsEmulator:
     @property
     def tenant(self) -> str:
         return self.app.auth.tenant
-
-    @property
-    def faults(self) -> Faults:
-        return self._harness.faults
-
-    @property
-    def counters(self) -> Counters:
-        return self._harness.counters
-
-    @property
-    def latency_ms(self) -> float:
-        return self._harness.latency_ms
-
-    @latency_ms.setter
-    def latency_ms(self, value: float) -> None:
-        self._harness.latency_ms = value
 
     @property
     def protocol(self) -> ProtocolOptions:

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from offloader_connectors.emulation.faults import Faults
-from offloader_connectors.emulation.harness import Counters, Harness
-from offloader_connectors.emulation.server import TlsServer
+from offloader_connectors.emulation.running import Running
 from offloader_connectors.salesforce.emulator.app import Salesforce
 from offloader_connectors.salesforce.emulator.auth import KEY_FILE, SECRET_FILE
 from offloader_connectors.salesforce.emulator.org import INTEGRATION_USER, Org
 
 
-class SalesforceEmulator:
+class SalesforceEmulator(Running):
     """Serves an org until `close`. Implements `offloader.plugins.Emulator`.
 
     `org`, `faults`, `counters` and `latency_ms` may be used from the same process while it serves.
@@ -22,14 +20,8 @@ class SalesforceEmulator:
 
     def __init__(self, org: Org, *, port: int = 0, latency_ms: float = 0.0, faults: Path | None = None) -> None:
         self.org = org
-        self._harness = Harness(latency_ms=latency_ms)
-        if faults is not None:
-            self._harness.faults.load_file(faults)
-        self.app = Salesforce(org, self._harness)
-        self._harness.vendor = self.app
-        self._server = TlsServer(self._harness, org.directory, port)
-        self.url = self._server.url
-        self.ca_file = self._server.ca_file
+        self.app = Salesforce(org, self._prepare(latency_ms, faults))
+        self._serve(self.app, org.directory, port)
         #: options of the source for client credentials; file names are relative to the org's directory
         self.source_options: Mapping[str, Any] = {
             "type": "salesforce",
@@ -38,22 +30,6 @@ class SalesforceEmulator:
             "client_secret": f"file:{SECRET_FILE}",
             "ca_file": "ca.pem",
         }
-
-    @property
-    def faults(self) -> Faults:
-        return self._harness.faults
-
-    @property
-    def counters(self) -> Counters:
-        return self._harness.counters
-
-    @property
-    def latency_ms(self) -> float:
-        return self._harness.latency_ms
-
-    @latency_ms.setter
-    def latency_ms(self, value: float) -> None:
-        self._harness.latency_ms = value
 
     @property
     def client_id(self) -> str:
