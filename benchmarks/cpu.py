@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crms import Salesforce
-from harness import arguments, bare_loop, configure, detail, offload, say, serving, warm_up, workshop
+from harness import arguments, bare_loop, configure, detail, offload_and_undo, say, serving, warm_up, workshop
 
 THREADS = 16
 
@@ -13,14 +13,9 @@ def main() -> None:
     warm_up(Salesforce)
     with workshop() as directory, serving(Salesforce, directory, documents=options.documents) as crm:
         configure(crm, "pace", concurrency=THREADS)
-        before = crm.bodies()
-        crm.admin("POST", "snapshot", {"name": "start"})
-        ours = offload(crm)
-        after = crm.bodies()
-        moved = [path for path, size in before.items() if after.get(path) != size]
-        crm.admin("POST", "restore", {"name": "start"})
-        loop = bare_loop(crm, moved, threads=THREADS)
-    sizes = sorted(before[path] for path in moved)
+        ours, _, moved = offload_and_undo(crm, 0)
+        loop = bare_loop(crm, list(moved), threads=THREADS)
+    sizes = sorted(moved.values())
     say("CPU per version, ours / loop", ours.cpu / loop.cpu, 1.6)
     detail(versions=len(moved), median_bytes=sizes[len(sizes) // 2], bytes=sum(sizes))
     detail(ours_ms_per_version=ours.cpu * 1000 / len(moved), loop_ms_per_version=loop.cpu * 1000 / len(moved))

@@ -139,6 +139,24 @@ def offload(crm: Sandbox, *command: str) -> Measured:
     return measure([*OFFLOADER, "-c", str(crm.config), *(command or ("run",)), "--json"])
 
 
+def offload_and_undo(crm: Sandbox, latency_ms: int) -> tuple[Measured, dict[str, int], dict[str, int]]:
+    """Run the offloader, then put the CRM back for the loop, both at this latency.
+
+    Returns the run, its requests as the CRM counted them, and path and size of the bodies that it moved.
+    """
+    before = crm.bodies()
+    crm.admin("POST", "snapshot", {"name": "start"})
+    crm.admin("PUT", "latency", {"ms": latency_ms})
+    crm.admin("POST", "requests/reset")
+    ours = offload(crm)
+    spent = crm.requests()
+    crm.admin("PUT", "latency", {"ms": 0})
+    after = crm.bodies()
+    crm.admin("POST", "restore", {"name": "start"})
+    crm.admin("PUT", "latency", {"ms": latency_ms})
+    return ours, spent, {path: size for path, size in before.items() if after.get(path) != size}
+
+
 def bare_loop(
     crm: Sandbox, paths: Sequence[str], *, threads: int, patches: Sequence[tuple[str, object]] = ()
 ) -> Measured:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import PYTHON, arguments, detail, measure, say, workshop
+import store_loads as loads
+from harness import PYTHON, arguments, measure, workshop
+from store_loads import EACH, GIANT, MANY, MIB, QUICK_GIANT, SMALL, THREADS
 
 if TYPE_CHECKING:
     from offloader_connectors.s3.client import Clients
     from offloader_connectors.s3.store import S3Store
-
-MIB = 1 << 20
-THREADS = 16
-SMALL = 60_000
-#: the offloader describes documents in segments, one before and one after removal of each batch of links
-SEGMENTS, BATCH = 2, 200
-ROUNDS = 5
-MANY, EACH = 25, 64 * MIB
-GIANT = 5 << 30
-QUICK_GIANT = 512 * MIB
 
 
 def serve(directory: Path, name: str) -> Any:
@@ -53,8 +40,6 @@ def open_store(given: dict[str, Any]) -> tuple[S3Store, Clients]:
 
 def count_requests(given: dict[str, Any]) -> dict[str, Any]:
     """Store small documents, each with its share of segments; how many requests were sent."""
-    from offloader.model import Digest  # noqa: PLC0415
-
     store, clients = open_store(given)
     sent: dict[str, int] = {}
 
@@ -63,67 +48,30 @@ def count_requests(given: dict[str, Any]) -> dict[str, Any]:
         sent[name] = sent.get(name, 0) + 1
 
     clients.s3.meta.events.register("before-send.s3", note)
-    documents = given["documents"]
-    for number in range(documents):
-        body = os.urandom(SMALL)
-        store.put(f"documents/crm/{number:08x}/1", [body], size=SMALL, digest=Digest.of(body))
-        if number % BATCH == 0:
-            for segment in range(SEGMENTS):
-                store.put(f"catalog/{number:08x}-{segment}.jsonl", [body])
+    loads.put_small(store, given["documents"])
     return {"requests": sum(sent.values()), "by_operation": sent}
 
 
 def compare_cpu(given: dict[str, Any]) -> dict[str, Any]:
-    """Rounds of the same bytes by a plain client and by the store, in turn; CPU seconds of each."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
-
-    from offloader.model import Digest  # noqa: PLC0415
 
     store, _ = open_store(given)
     options, environ = given["options"], given["environ"]
     session = boto3.session.Session(environ["S3_ACCESS_KEY"], environ["S3_SECRET_KEY"])
     config = Config(max_pool_connections=THREADS, s3={"addressing_style": "path"}, proxies={})
     client = session.client("s3", endpoint_url=options["endpoint_url"], region_name=options["region"], config=config)
-    bodies = [os.urandom(given["size"]) for _ in range(given["documents"])]
-    digests = [Digest.of(body) for body in bodies]
+    bodies = loads.made_bodies(given)
 
     def bare(name: str, number: int) -> None:
         client.put_object(Bucket=options["bucket"], Key=f"bare/{name}/{number}", Body=bodies[number])
 
-    def ours(name: str, number: int) -> None:
-        store.put(f"{name}/{number}", [bodies[number]], size=len(bodies[number]), digest=digests[number])
-
-    def seconds(put: Callable[[str, int], None], name: str) -> float:
-        started = time.process_time()
-        with ThreadPoolExecutor(THREADS) as threads:
-            for each in [threads.submit(put, name, number) for number in range(len(bodies))]:
-                each.result()
-        return time.process_time() - started
-
-    for put in (bare, ours):
-        seconds(put, "warm")
-    taken = [(seconds(bare, str(turn)), seconds(ours, str(turn))) for turn in range(ROUNDS)]
-    return {"bare": statistics.median(b for b, _ in taken), "ours": statistics.median(o for _, o in taken)}
-
-
-def made_up(size: int) -> Iterator[bytes]:
-    """So many bytes in chunks as a download brings them, without holding them."""
-    chunk = bytes(range(256)) * 1024
-    for start in range(0, size, len(chunk)):
-        yield chunk[: min(len(chunk), size - start)]
+    return loads.compare_cpu(store, bodies, bare)
 
 
 def put_large(given: dict[str, Any]) -> dict[str, Any]:
-    """Large documents at once."""
     store, _ = open_store(given)
-    with ThreadPoolExecutor(given["at_once"]) as threads:
-        stored = [*threads.map(lambda n: store.put(f"large/{n}", made_up(given["size"])), range(given["at_once"]))]
-    sha256 = hashlib.sha256()
-    for chunk in made_up(given["size"]):
-        sha256.update(chunk)
-    assert {each.sha256 for each in stored} == {sha256.hexdigest()}
-    return {"bytes": sum(each.size for each in stored)}
+    return loads.put_large(store, given)
 
 
 WORKERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -141,19 +89,13 @@ def run(worker: str, server: Any, **given: Any) -> Any:
 def report(name: str, server: Any, documents: int, giant: int) -> None:
     print(f"{name}:")
     asked = run("requests", server, documents=documents).answer
-    say("requests per small document with its share of the catalog", asked["requests"] / documents, 1.02)
-    detail(documents=documents, **asked["by_operation"])
+    loads.say_requests(asked["requests"], documents, **asked["by_operation"])
     for size, number in ((SMALL, documents // 5), (2 * MIB, 40)):
-        cpu = run("cpu", server, documents=number, size=size).answer
-        say(f"CPU ÷ CPU of bare put_object, {number} documents of {size} bytes", cpu["ours"] / cpu["bare"], 1.3)
-        detail(store_ms_per_document=cpu["ours"] / number * 1000, bare_ms_per_document=cpu["bare"] / number * 1000)
-    many = run("large", server, size=EACH, at_once=MANY)
-    say(f"peak memory, {MANY} documents of {EACH // MIB} MiB at once", many.peak_mb, 350, " MB")
-    detail(seconds=many.seconds, cpu_seconds=many.cpu)
+        loads.say_cpu(run("cpu", server, documents=number, size=size).answer, number, size, "put_object")
+    loads.say_memory(f"{MANY} documents of {EACH // MIB} MiB at once", run("large", server, size=EACH, at_once=MANY))
     if giant:
         one = run("large", server, size=giant, at_once=1)
-        say(f"peak memory, one object of {giant // MIB} MiB", one.peak_mb, 350, " MB")
-        detail(seconds=one.seconds, cpu_seconds=one.cpu, mb_per_second=giant / 1e6 / one.seconds)
+        loads.say_memory(f"one object of {giant // MIB} MiB", one, mb_per_second=giant / 1e6 / one.seconds)
 
 
 def main() -> None:

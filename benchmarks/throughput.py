@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 
 from crms import Dynamics
-from harness import arguments, bare_loop, configure, detail, offload, say, serving, warm_up, workshop
+from harness import arguments, bare_loop, configure, detail, offload_and_undo, say, serving, warm_up, workshop
 
 from offloader_connectors.dynamics365.options import DynamicsOptions
 
@@ -35,22 +35,12 @@ def main() -> None:
     with workshop() as directory, serving(Dynamics, directory, documents=options.documents) as crm:
         configure(crm, "pace", concurrency=threads)
         configure(crm, "sources.dynamics365", concurrency=threads, kinds=KINDS)
-        before = crm.bodies()
-        crm.admin("POST", "snapshot", {"name": "start"})
-        crm.admin("PUT", "latency", {"ms": LATENCY_MS})
-        crm.admin("POST", "requests/reset")
-        ours = offload(crm)
-        spent = crm.requests()
-        crm.admin("PUT", "latency", {"ms": 0})
-        after = crm.bodies()
-        moved = [path for path, size in before.items() if after.get(path) != size]
-        crm.admin("POST", "restore", {"name": "start"})
-        crm.admin("PUT", "latency", {"ms": LATENCY_MS})
-        loop = bare_loop(crm, moved, threads=threads, patches=[placeholder(path) for path in moved])
+        ours, spent, moved = offload_and_undo(crm, LATENCY_MS)
+        loop = bare_loop(crm, list(moved), threads=threads, patches=[placeholder(path) for path in moved])
     versions, seconds = int(ours.answer["versions_moved"]), float(loop.answer["seconds"])
     say("documents a second, ours / loop", versions / ours.seconds / (len(moved) / seconds), 5, at_least=True)
     detail(versions_moved=versions, failed=ours.answer["failed"], bodies_of_the_loop=len(moved))
-    sizes = sorted(before[path] for path in moved)
+    sizes = sorted(moved.values())
     detail(bytes=sum(sizes), median_bytes=sizes[len(sizes) // 2])
     detail(ours_seconds=ours.seconds, ours_seconds_of_the_run=ours.answer["seconds"], ours_cpu_seconds=ours.cpu)
     detail(

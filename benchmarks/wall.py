@@ -6,7 +6,7 @@ The loop is granted the offloader's batched calls, one after the other: they are
 from __future__ import annotations
 
 from crms import Salesforce
-from harness import arguments, bare_loop, configure, detail, offload, say, serving, warm_up, workshop
+from harness import arguments, bare_loop, configure, detail, offload_and_undo, say, serving, warm_up, workshop
 
 LATENCY_MS = 100
 THREADS = 16
@@ -17,18 +17,8 @@ def main() -> None:
     warm_up(Salesforce)
     with workshop() as directory, serving(Salesforce, directory, documents=options.documents) as crm:
         configure(crm, "pace", concurrency=THREADS)
-        before = crm.bodies()
-        crm.admin("POST", "snapshot", {"name": "start"})
-        crm.admin("PUT", "latency", {"ms": LATENCY_MS})
-        crm.admin("POST", "requests/reset")
-        ours = offload(crm)
-        spent = crm.requests()
-        crm.admin("PUT", "latency", {"ms": 0})
-        after = crm.bodies()
-        moved = [path for path, size in before.items() if after.get(path) != size]
-        crm.admin("POST", "restore", {"name": "start"})
-        crm.admin("PUT", "latency", {"ms": LATENCY_MS})
-        loop = bare_loop(crm, moved, threads=THREADS)
+        ours, spent, moved = offload_and_undo(crm, LATENCY_MS)
+        loop = bare_loop(crm, list(moved), threads=THREADS)
     batched = sum(spent.values()) - len(moved)
     granted = float(loop.answer["seconds"]) + batched * LATENCY_MS / 1000
     say("wall time, ours / (loop + batched calls)", ours.seconds / granted, 1.10)
