@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
@@ -19,6 +19,7 @@ from offloader.plugins import Options, PolicyPlugin, SourcePlugin, StorePlugin, 
 from offloader.secrets import SecretRef
 
 MAX_BYTES = 1 << 20
+_COUNTRY = re.compile("[A-Z]{2}")
 
 
 def _name(value: str) -> str:
@@ -93,6 +94,42 @@ class LimitOptions(Options):
     percent: float | None = Field(None, ge=0, le=100, description="share of all known documents moved at most")
 
 
+class PersonOptions(Options):
+    """Somebody who may prepare, approve, hold or release. Recognised by a login or a key, never by a typed name."""
+
+    name: str = Field(min_length=1, description="the name that reports print")
+    role: str = Field("", description="as in a sign-off: controller, data-protection officer, administrator")
+    login: str | None = Field(None, description="the account of this machine under which the person works")
+    public_key: str | None = Field(
+        None,
+        description="the person's Ed25519 public key (base64url); what they say is then signed with it, and only so",
+    )
+
+    @model_validator(mode="after")
+    def _recognisable(self) -> Self:
+        if self.login is None and self.public_key is None:
+            raise ValueError("needs a `login` or a `public_key`, or nobody could be recognised as this person")
+        return self
+
+
+class AuditOptions(Options):
+    """Checkpoints of the event log: signed, and copied to where they cannot be taken back."""
+
+    key: SecretRef | None = Field(
+        None, description="the Ed25519 key that signs checkpoints (`offloader audit key` makes one); none: unsigned"
+    )
+    stores: tuple[str, ...] = Field((), description="stores that get a copy of each checkpoint; best those with a lock")
+
+
+class ReportOptions(Options):
+    """What reports print."""
+
+    organisation: str = Field("", description="the name at the head of a report")
+    environment: str = Field("", description="production, sandbox, …")
+    language: Literal["en", "nl"] = Field("en", description="language where none is asked for")
+    names: bool = Field(False, description="print file names; otherwise their hashes")
+
+
 class EncryptionOptions(Options):
     """Client-side encryption of a store, with age: the store sees no plain bytes and no key."""
 
@@ -114,6 +151,8 @@ class Part:
     sources: tuple[str, ...] = ()
     #: of a store
     encryption: EncryptionOptions | None = None
+    #: of a source: the countries where the CRM itself holds its bytes, as its contract says
+    held_in: tuple[str, ...] = ()
 
 
 class Settings(Options):
@@ -128,6 +167,11 @@ class Settings(Options):
     )
     pace: PaceOptions = PaceOptions()
     limits: LimitOptions = LimitOptions()
+    people: dict[Name, PersonOptions] = Field(
+        default_factory=dict, description="who may prepare, approve, hold or release, by a short name"
+    )
+    audit: AuditOptions = AuditOptions()
+    reports: ReportOptions = ReportOptions()
 
 
 class Config:
@@ -221,14 +265,21 @@ def _part(document: _Document, section: str, name: str, raw: Mapping[str, Any]) 
         raise document.error((section, name), "needs a `type`")
     sources = tuple(options.pop("sources", ())) if section == "policies" else ()
     encryption = _encryption(document, name, options.pop("encryption", None)) if section == "stores" else None
+    held_in = _held_in(document, name, options.pop("held_in", [])) if section == "sources" else ()
     try:
         plugin = load(PLUGIN_KINDS[section], type_name)
     except ConfigError as error:
         raise document.error((section, name, "type"), str(error)) from error
     try:
-        return Part(name, type_name, plugin.options.model_validate(options), sources, encryption)
+        return Part(name, type_name, plugin.options.model_validate(options), sources, encryption, held_in)
     except ValidationError as error:
         raise document.translate(error, (section, name)) from error
+
+
+def _held_in(document: _Document, name: str, raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(code, str) and _COUNTRY.fullmatch(code) for code in raw):
+        raise document.error(("sources", name, "held_in"), "a list of ISO 3166-1 codes in capitals, such as [DE, IE]")
+    return tuple(raw)
 
 
 def _encryption(document: _Document, name: str, raw: Any) -> EncryptionOptions | None:
@@ -277,6 +328,8 @@ def json_schema() -> dict[str, Any]:
             properties["type"] = {"const": name}
             if section == "stores":
                 properties["encryption"] = {"$ref": "#/$defs/EncryptionOptions"}
+            if section == "sources":
+                properties["held_in"] = {"type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}}
             if section == "policies":
                 properties["sources"] = {"type": "array", "items": {"type": "string"}}
             part["required"] = ["type", *part.get("required", [])]

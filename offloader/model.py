@@ -10,7 +10,7 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 
 class State(enum.StrEnum):
@@ -278,6 +278,25 @@ class Reason:
     origin: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a document must be kept, and when it must be gone, by the duties that apply to it.
+
+    `keep_until` is the latest of all minima, `erase_by` the earliest of all maxima; None where no duty says one.
+    `rules` are the ids of the duties. `waiting` are duties whose term has not begun, because the CRM does not say
+    when their event was. A `conflict` (a minimum ends after a maximum) is for a person: restrict, do not delete.
+    """
+
+    keep_until: date | None = None
+    erase_by: date | None = None
+    rules: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def conflict(self) -> bool:
+        return self.keep_until is not None and self.erase_by is not None and self.keep_until > self.erase_by
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Verdict for one document, with the reasons that led to it, in order."""
@@ -288,6 +307,22 @@ class Decision:
     countries: frozenset[str] = frozenset()
     #: the chosen store's name, only with MOVE
     store: str | None = None
+    #: further stores that must hold a full, verified copy before the original is removed, only with MOVE
+    copies: tuple[str, ...] = ()
+    #: whose law applies: ISO 3166-1 alpha-2 countries and 3166-2 subdivisions, sorted
+    jurisdictions: tuple[str, ...] = ()
+    #: what the document is taken for ("invoices"), sorted
+    categories: tuple[str, ...] = ()
+    #: ids of the policy's clauses that selected it
+    clauses: tuple[str, ...] = ()
+    #: ids of the transfer bases that it rests on
+    bases: tuple[str, ...] = ()
+    retention: Retention | None = None
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Every store that is to hold the document, the chosen one first."""
+        return (*((self.store,) if self.store else ()), *self.copies)
 
     @property
     def code(self) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from offloader.errors import ConfigError
-from offloader.ports import Policy, Source, Store
+from offloader.model import Finding
+from offloader.ports import Policy, Source, Store, Target, Tariff
 
 
 class Options(BaseModel):
@@ -39,6 +40,8 @@ class Context:
     environ: Mapping[str, str]
     #: relative paths in options are relative to this folder
     directory: Path
+    #: the account of this machine under which the program runs, as the system says it
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ class StoreSandbox(Protocol):
     def close(self) -> None: ...
 
 
+def _no_tariff(options: Any) -> Tariff | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class StorePlugin:
     """A kind of store. `open` makes no call to the store.
@@ -78,15 +85,35 @@ class StorePlugin:
     options: type[Options]
     open: Callable[[str, Any, Context], Store]
     sandbox: Callable[[Path, Sequence[str], Context], StoreSandbox] | None = None
+    #: by which row of `tables/object_storage_prices.psv` a store with these options is paid, if known
+    tariff: Callable[[Any], Tariff | None] = _no_tariff
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One example that stands beside a policy (given, expected), and what came of it. `where` is file:line."""
+
+    name: str
+    where: str
+    #: what differs, in words; empty if all is as expected
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyPlugin:
-    """A kind of rule book."""
+    """A kind of rule book.
+
+    `open` reads the files that the options name (relative to `context.directory`), and nothing later. `lint` gives
+    what is doubtful about a policy that opens, `test` runs the examples that stand beside it; `schema` is the JSON
+    Schema of its file, where it has one. All raise ConfigError with the file and the line.
+    """
 
     help: str
     options: type[Options]
-    open: Callable[[Any], Policy]
+    open: Callable[[Any, Context], Policy]
+    lint: Callable[[Any, Context, Sequence[Target]], Sequence[Finding]] | None = None
+    test: Callable[[Any, Context], Sequence[CaseResult]] | None = None
+    schema: Callable[[], Mapping[str, Any]] | None = None
 
 
 class Emulator(Protocol):

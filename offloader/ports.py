@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from offloader.errors import OffloaderError
@@ -300,12 +300,64 @@ class Store(Protocol):
         """Remove what broken-off writes have left behind, older than any write under way. Returns how many."""
 
 
+#: provider, class, region, as in `tables/object_storage_prices.psv` ("aws-s3", "STANDARD", "eu-central-1")
+Tariff = tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A store that the policy may choose, with its current proof."""
+    """A store that the policy may choose, with its current proof, and by which price list it is paid, if known."""
 
     store: str
     proof: LocationProof
+    tariff: Tariff | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvals:
+    """What a policy asks for before a plan may be carried out."""
+
+    #: how many different people must approve; 0: none
+    people: int = 0
+    #: whether the one who made the plan may be one of them (never, under four eyes)
+    preparer: bool = False
+    #: days that an approval holds
+    days: int = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """How much one plan may move under this policy; None is no cap. `percent` is of all documents in the ledger."""
+
+    documents: int | None = None
+    bytes: int | None = None
+    percent: float | None = None
+    #: documents by kind
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    #: a plan of more documents is refused until one of at most so many was carried out under the same policy
+    pilot: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What stands around a policy's decisions: what a report prints, what a plan must pass. All JSON-able."""
+
+    #: the policy's own name and version
+    name: str = ""
+    version: str = ""
+    #: layers that it was put together from, lowest first: where it stands, and the SHA-256 of its text
+    layers: tuple[tuple[str, str], ...] = ()
+    #: tables that its decisions rest on, and their version or date
+    tables: Mapping[str, str] = field(default_factory=dict)
+    #: rules in use, and the day by which a person should look at each again
+    reviews: Mapping[str, date] = field(default_factory=dict)
+    approvals: Approvals = Approvals()
+    caps: Caps = Caps()
+    #: who answers for documents that are blocked or to be reviewed, and within how many days
+    exceptions_owner: str = ""
+    exceptions_days: int = 30
+    #: the policy's own words for the record of processing (GDPR Article 30)
+    processing: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 class Policy(Protocol):
@@ -313,6 +365,9 @@ class Policy(Protocol):
 
     #: SHA-256 over everything that can change a decision: options, rules, tables
     fingerprint: str
+
+    @property
+    def terms(self) -> Terms: ...
 
     def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
         """Say what is to become of the document, and why. Never raises for bad data: REVIEW instead."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import pwd
 import random
 import time
 from datetime import UTC, datetime
@@ -20,6 +21,15 @@ def _now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251
 
 
+def _account() -> str:
+    """The account of the process: what the system enforces, not what the environment claims."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
 def system_context(directory: Path) -> Context:
     """The real clock, environment and random numbers; relative paths are relative to `directory`."""
     return Context(
@@ -29,6 +39,7 @@ def system_context(directory: Path) -> Context:
         random=random.random,
         environ=os.environ,  # noqa: TID251
         directory=directory,
+        account=_account(),
     )
 
 

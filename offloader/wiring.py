@@ -53,8 +53,15 @@ def open_store(part: Part, config: Config, context: Context, *, dry_run: bool) -
     return ReadOnlyStore(store) if dry_run else store
 
 
-def open_policy(part: Part) -> Policy:
-    return load(PolicyPlugin, part.type).open(part.options)
+def open_policy(part: Part, context: Context) -> Policy:
+    return load(PolicyPlugin, part.type).open(part.options, context)
+
+
+def person_of(config: Config, context: Context) -> str:
+    """Who runs this: the configured person with this machine's account, or else the account itself."""
+    account = context.account
+    found = [name for name, person in config.settings.people.items() if person.login == account]
+    return found[0] if found else f"account:{account}"
 
 
 @contextmanager
@@ -72,7 +79,7 @@ def open_site(
             open_ledger(config.ledger_path, now=context.now, exclusive=exclusive, create=exclusive)
         )
         settings = config.settings
-        policies = {part.name: open_policy(part) for part in config.policies.values()}
+        policies = {part.name: open_policy(part, context) for part in config.policies.values()}
         yield Site(
             ledger=ledger,
             sources={
@@ -85,4 +92,8 @@ def open_site(
             pace=Pace(settings.pace.concurrency, settings.pace.memory_mb << 20, settings.pace.attempts),
             limits=Limits(settings.limits.documents, settings.limits.bytes, settings.limits.percent),
             progress=progress,
+            person=person_of(config, context),
+            meters={name: load(SourcePlugin, part.type).storage_price for name, part in config.sources.items()},
+            homes={name: part.held_in for name, part in config.sources.items()},
+            tariffs={name: load(StorePlugin, part.type).tariff(part.options) for name, part in config.stores.items()},
         )

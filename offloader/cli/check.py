@@ -22,7 +22,7 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
     outside = session.context()
     links_of(config, outside)
     for part in config.policies.values():
-        open_policy(part)
+        open_policy(part, outside)
     sources: dict[str, list[Finding]] = {}
     for name, part in config.sources.items():
         try:

@@ -13,12 +13,15 @@ import typer
 from offloader import __version__
 from offloader.cli import (
     apply,
+    audit,
     check,
     demo,
     gateway,
+    hold,
     init,
     ledger,
     plan,
+    policy,
     reconcile,
     restore,
     run,
@@ -69,7 +72,8 @@ def options(
 
 for module in (demo, sandbox, init, check, scan, plan, apply, run, status, verify, reconcile, restore, gateway, schema):
     app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
-app.add_typer(ledger.app, name="ledger")
+for group in (policy, hold, audit, ledger):
+    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 
 def _terminate(signum: int, frame: Any) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from offloader.audit import canonical
@@ -21,6 +21,7 @@ from offloader.model import (
     Finding,
     Parent,
     Reason,
+    Retention,
     Severity,
     Skip,
     Strategy,
@@ -138,7 +139,35 @@ def item_text(item: PlanItem) -> str:
             "size": item.size,
             "versions": item.versions,
         }
+        | _compact(decision_facts(decision))
     )
+
+
+def decision_facts(decision: Decision) -> dict[str, Any]:
+    """What a decision says besides its verdict, reasons, countries and store; JSON-able, None where it says nothing."""
+    retention = decision.retention
+    return {
+        "copies": list(decision.copies) or None,
+        "jurisdictions": list(decision.jurisdictions) or None,
+        "categories": list(decision.categories) or None,
+        "clauses": list(decision.clauses) or None,
+        "bases": list(decision.bases) or None,
+        "retention": None
+        if retention is None
+        else {
+            "keep_until": retention.keep_until.isoformat() if retention.keep_until else None,
+            "erase_by": retention.erase_by.isoformat() if retention.erase_by else None,
+            "rules": list(retention.rules),
+            "waiting": list(retention.waiting),
+        },
+    }
+
+
+def _retention(fields: Mapping[str, Any] | None) -> Retention | None:
+    if fields is None:
+        return None
+    days = [None if fields[name] is None else date.fromisoformat(fields[name]) for name in ("keep_until", "erase_by")]
+    return Retention(days[0], days[1], tuple(fields["rules"]), tuple(fields["waiting"]))
 
 
 def item(document: int, text: str) -> PlanItem:
@@ -149,6 +178,12 @@ def item(document: int, text: str) -> PlanItem:
         reasons=tuple(Reason(*reason) for reason in fields["reasons"]),
         countries=frozenset(fields["countries"]),
         store=fields["store"],
+        copies=tuple(fields.get("copies", ())),
+        jurisdictions=tuple(fields.get("jurisdictions", ())),
+        categories=tuple(fields.get("categories", ())),
+        clauses=tuple(fields.get("clauses", ())),
+        bases=tuple(fields.get("bases", ())),
+        retention=_retention(fields.get("retention")),
     )
     return PlanItem(document, decision, fields["etag"], fields["size"], fields["versions"])
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: the revision that this program works with; revisions are four digits and only grow
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -147,6 +147,81 @@ plan_items = Table(
     Column("size", BigInteger, nullable=False),
     Column("versions", Integer, nullable=False),
     Column("body", Text, nullable=False),
+)
+
+#: what people said about plans; never changed, a later line of the same person counts
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("plan", String, ForeignKey("plans.id"), nullable=False),
+    #: the plan's own hash as that person saw it
+    Column("sha256", String, nullable=False),
+    Column("person", String, nullable=False),
+    #: how the person was recognised: "login:jdevries", "key:<thumbprint>"
+    Column("proof", String, nullable=False),
+    Column("role", String, nullable=False),
+    #: approved, rejected or withdrawn
+    Column("said", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String, nullable=False),
+    Column("valid_until", String, nullable=False),
+    #: compact JWS over all of the above
+    Column("signature", Text, nullable=False),
+    Index("approvals_by_plan", "plan"),
+)
+
+#: legal holds; one stands until its release is complete
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("matter", String, nullable=False),
+    #: JSON: what it covers
+    Column("scope", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("freezes_moves", Boolean, nullable=False),
+    Column("person", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("released_at", String),
+    #: number of the event that tells of it, None until the log's writer has noted it
+    Column("noted", Integer),
+)
+
+#: who has agreed to a hold's release; it takes two
+hold_releases = Table(
+    "hold_releases",
+    metadata,
+    Column("hold", String, ForeignKey("holds.id"), primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", String, nullable=False),
+    Column("noted", Integer),
+)
+
+#: signed heads of the event log's Merkle tree
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    #: how many events the tree is over
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("root", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("signature", Text, nullable=False),
+    #: JSON: stores that hold a copy, and under which key
+    Column("stores", Text, nullable=False),
+)
+
+#: reports that were written, with what the next one is compared with
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String, primary_key=True),
+    #: dry-run or run
+    Column("mode", String, nullable=False),
+    Column("plan", String, ForeignKey("plans.id"), nullable=False),
+    Column("at", String, nullable=False),
+    Column("summary", Text, nullable=False),
 )
 
 meta = Table(

@@ -15,6 +15,7 @@ from typing import Any
 
 from offloader.errors import ConfigError, Drift, Permanent, Refused
 from offloader.ledger import Entry, PlanHeader, PlanItem, PlanRow, Step, VersionEntry
+from offloader.ledger.codec import decision_facts
 from offloader.model import Decision, LocationProof, Reason, State, Verdict
 from offloader.moves.pages import pages
 from offloader.moves.proofs import basis_of, changes, keep, verdict_of
@@ -94,6 +95,7 @@ def item_line(entry: Entry, item: PlanItem) -> bytes:
         "store": decision.store,
         "countries": sorted(decision.countries),
         "reasons": [[reason.code, reason.rule, reason.origin, reason.text] for reason in decision.reasons],
+        **{name: fact for name, fact in decision_facts(decision).items() if fact is not None},
     }
     return _canonical(value)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from offloader.ledger import Ledger
 from offloader.model import DocumentRef, Link, Version
 from offloader.plugins import Context
-from offloader.ports import Policy, Source, Store, Target
+from offloader.ports import Policy, Source, Store, Target, Tariff
 
 #: stage ("scan", "plan", "copy", "link", "remove", …), done so far, total if known
 Progress = Callable[[str, int, int | None], None]
@@ -93,10 +93,18 @@ class Site:
     limits: Limits = field(default_factory=Limits)
     progress: Progress = no_progress
     interrupts: Interrupts = field(default_factory=Interrupts)
+    #: who works now: a person of the configuration, or the account of this machine ("account:root")
+    person: str = ""
+    #: system and meter of each source's storage in `tables/crm_storage_prices.psv`, where known
+    meters: Mapping[str, tuple[str, str] | None] = field(default_factory=dict)
+    #: countries where each source itself holds its bytes, as its contract says; empty: not said
+    homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: by which price list each store is paid, where known
+    tariffs: Mapping[str, Tariff | None] = field(default_factory=dict)
 
     def targets(self) -> tuple[Target, ...]:
         """Every store with a fresh proof, by name."""
-        return tuple(Target(name, self.stores[name].prove()) for name in sorted(self.stores))
+        return tuple(Target(name, self.stores[name].prove(), self.tariffs.get(name)) for name in sorted(self.stores))
 
 
 def document_key(ref: DocumentRef, version: Version) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from offloader.model import Decision, Document, Reason, Verdict
-from offloader.ports import Target
+from offloader.ports import Target, Terms
 from offloader_policies import explain
 from offloader_policies.options import ResidencyOptions, TransferBasis
 from offloader_policies.places import Places, meet, within, without
@@ -100,6 +100,15 @@ class ResidencyPolicy:
         said = json.dumps(options.model_dump(mode="json"), sort_keys=True)
         text = "\0".join((str(ENGINE), tables.sha256, said))
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def terms(self) -> Terms:
+        """What stands around the decisions: the tables, and the days by which rules should be looked at again."""
+        return Terms(
+            name="residency",
+            tables={"rules": self._tables.sha256},
+            reviews={rule.id: rule.review for rule in self._tables.rules if rule.mode not in DORMANT},
+        )
 
     def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
         """Say what is to become of the document, and why. `now` is timezone-aware. Never raises for bad data."""

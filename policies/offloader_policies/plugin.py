@@ -47,5 +47,5 @@ def _known(option: str, words: Iterable[str], known: Iterable[str]) -> None:
 POLICY = PolicyPlugin(
     help="Where documents may live, by the law of their records' countries.",
     options=ResidencyOptions,
-    open=open_policy,
+    open=lambda options, _context: open_policy(options),
 )

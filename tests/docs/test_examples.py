@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from offloader.model import Decision, Document, DocumentRef, Reason, Verdict
 from offloader.moves.plan import export_plan
 from offloader.moves.run import run
 from offloader.moves.site import Links, Site
-from offloader.ports import Store, Target
+from offloader.ports import Store, Target, Terms
 from offloader.testing import FakeClock, MemorySource, context
 from offloader.testing.store_contract import StoreContract
 from offloader_connectors.filesystem.location import mount_of
@@ -57,6 +57,7 @@ class MoveAll:
     """A policy that moves everything to the one store."""
 
     fingerprint: str = "1"
+    terms: Terms = field(default_factory=Terms)
 
     def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
         return Decision(verdict=Verdict.MOVE, reasons=(Reason("PLACED", "Köln"),), store=targets[0].store)

@@ -14,7 +14,7 @@ from offloader.model import Decision, Document, DocumentRef, Reason, Verdict
 from offloader.moves.report import RunReport
 from offloader.moves.run import run
 from offloader.moves.site import Limits, Links, Pace, Site
-from offloader.ports import Policy, Source, Store, Target
+from offloader.ports import Policy, Source, Store, Target, Terms
 from offloader.testing import FakeClock, MemorySource, MemoryStore, context
 
 
@@ -23,6 +23,7 @@ class CountryPolicy:
     """Moves a document to a store in its first parent's country; everything else is reviewed."""
 
     fingerprint: str = "1"
+    terms: Terms = field(default_factory=Terms)
 
     def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
         if document.skip is not None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from offloader.model import Assurance, Decision, Document, Parent, Skip, Verdict
 from offloader.ports import Target
+from offloader.testing import context
 from offloader_policies import explain
 from offloader_policies.engine import ResidencyPolicy
 from offloader_policies.plugin import POLICY
@@ -17,7 +19,7 @@ MakeTarget = Callable[..., Target]
 
 
 def policy(**options: Any) -> ResidencyPolicy:
-    opened = POLICY.open(POLICY.options.model_validate(options))
+    opened = POLICY.open(POLICY.options.model_validate(options), context(Path()))
     assert isinstance(opened, ResidencyPolicy)
     return opened
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from offloader import psv
 from offloader.errors import ConfigError
+from offloader.testing import context
 from offloader_policies import countries, tables
 from offloader_policies.options import ResidencyOptions
 from offloader_policies.plugin import POLICY, open_policy
@@ -150,7 +152,7 @@ def test_every_country_is_found_by_its_codes_and_name(texts: Mapping[str, str]) 
 def test_an_option_with_an_unknown_word_is_refused(options: dict[str, object], message: str) -> None:
     """An option that names what no table knows is refused when the policy opens, by name."""
     with pytest.raises(ConfigError) as caught:
-        POLICY.open(POLICY.options.model_validate(options))
+        POLICY.open(POLICY.options.model_validate(options), context(Path()))
 
     assert message in str(caught.value)
 
@@ -189,7 +191,7 @@ def test_a_transfer_basis_must_name_known_things(change: dict[str, object]) -> N
     options = POLICY.options.model_validate({"transfer_bases": [{**BASIS, **change}]})
 
     with pytest.raises(ConfigError, match=r"transfer_bases\[0\]"):
-        POLICY.open(options)
+        POLICY.open(options, context(Path()))
 
 
 def test_fingerprint_covers_options_and_tables(texts: Mapping[str, str]) -> None:
