@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from typing import Any
 
 from offloader.cli.demo_proof import Witness, witness
 from offloader.cli.demo_sandbox import Sandbox
+from tests import processes
 
 CRASHING = Path(__file__).with_name("crashing.py")
 TIMEOUT_S = 240
@@ -36,8 +35,7 @@ class Plant:
 
     def offloader(self, *arguments: str, expect: tuple[int, ...] = (0, 3)) -> dict[str, Any]:
         """Run the command line as a user would, and return its JSON."""
-        command = self.command(*arguments, "--json")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = processes.run(self.command(*arguments, "--json")[1:], timeout=TIMEOUT_S)
         assert done.returncode in expect, f"exit {done.returncode}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
         answer: dict[str, Any] = json.loads(done.stdout)
         assert answer["exit_code"] == done.returncode
@@ -45,10 +43,8 @@ class Plant:
 
     def crash(self, port: str, method: str, nth: int, moment: str, command: str = "run") -> int:
         """Run until the step, where the process is killed; return its exit status."""
-        arguments = [sys.executable, str(CRASHING), str(self.config), port, method, str(nth), moment, command]
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environ)
-        return done.returncode
+        arguments = [str(CRASHING), str(self.config), port, method, str(nth), moment, command]
+        return processes.run(arguments, timeout=TIMEOUT_S).returncode
 
     def witness(self) -> Witness:
         return witness(self.sandbox)
