@@ -12,16 +12,27 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from enum import EnumType
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 import typer.main
 from pydantic.fields import FieldInfo
 
 from offloader.cli.main import app
-from offloader.config import EncryptionOptions, GatewayOptions, LedgerOptions, LimitOptions, PaceOptions
+from offloader.config import (
+    AuditOptions,
+    EncryptionOptions,
+    GatewayOptions,
+    LedgerOptions,
+    LimitOptions,
+    PaceOptions,
+    PersonOptions,
+    ReportOptions,
+    ScheduleOptions,
+)
 from offloader.model import Assurance, Document, DocumentRef, LocationProof, Parent, Version
 from offloader.plugins import Options, PolicyPlugin, SourcePlugin, StorePlugin, available, load
 from offloader.ports import Target
@@ -32,8 +43,10 @@ from offloader_connectors.dynamics365.emulator.protocol import ProtocolOptions
 from offloader_connectors.salesforce.emulator import edits as salesforce_edits
 from offloader_policies import tables
 from offloader_policies.explain import lines
+from offloader_policies.language.model import PolicyFile
 from offloader_policies.options import ResidencyOptions
 from offloader_policies.plugin import open_policy
+from offloader_policies.retention import Duty, Period
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 100
@@ -48,6 +61,9 @@ CORE: tuple[tuple[str, type[Options]], ...] = (
     ("gateway", GatewayOptions),
     ("pace", PaceOptions),
     ("limits", LimitOptions),
+    ("audit", AuditOptions),
+    ("reports", ReportOptions),
+    ("schedule", ScheduleOptions),
 )
 #: a marker comment and the fenced block after it, which is filled from the file that the marker names
 EXAMPLE = re.compile(r"<!-- example: ([^>]+) -->\n```(\w+)\n.*?```\n", re.DOTALL)
@@ -107,6 +123,8 @@ def configuration_page() -> str:
     ]
     for section, model in CORE:
         parts.append(f"\n## {section}\n\n{_sentence(model)}\n\n{_options_table(model)}")
+    parts.append(f"\n## people\n\nA mapping from a short name to one person. {_sentence(PersonOptions)}\n\n")
+    parts.append(_options_table(PersonOptions))
     for section, kind, word in SECTIONS:
         parts.append(f"\n## {section}\n\nA mapping from a name of your choice to one {word}. Each has a `type`")
         parts.append("; `sources` lists the sources that it is for (all, if absent).\n" if word == "policy" else ".\n")
@@ -160,10 +178,10 @@ def _type(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_type(part) for part in arguments if part is not NoneType))
-    if origin is Literal:
-        return " or ".join(f"`{value}`" for value in arguments)
-    if origin is tuple:
-        return f"list of {_type(arguments[0])}"
+    if origin is Literal or isinstance(annotation, EnumType):
+        return " or ".join(f"`{value}`" for value in arguments or annotation)
+    if origin in (Annotated, tuple):
+        return f"{'list of ' if origin is tuple else ''}{_type(arguments[0])}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"mapping of {_type(arguments[0])} to {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Options):
@@ -284,6 +302,47 @@ MODES = (
 )
 
 
+def policy_page() -> str:
+    head = (
+        f"# Policy file\n\n{NOTICE}\nEvery key of a policy file. Unknown keys are errors. By example: "
+        "[write a policy](../policy.md). `offloader policy schema` prints the same for editors, as JSON Schema.\n\n"
+        "Sizes: bytes, or `20 kB`, `10 MB`. Periods: ISO 8601 by the calendar, `P7Y`, `P6M`, `P30D`. "
+        "The keys of `residency` are those of [policy type residency](configuration.md#policy-type-residency).\n\n"
+    )
+    rows = [row for row in _rows(PolicyFile, "") if not row[0].startswith("`residency.")]
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+    return f"{head}| key | type | default | meaning |\n| --- | --- | --- | --- |\n{table}"
+
+
+def retention_page() -> str:
+    duties = tables.load().duties
+    head = (
+        f"# Retention duties\n\n{NOTICE}\nThe retention table: {len(duties)} duties. **Not legal advice**, and not "
+        "complete. `min`: keep at least so long; `max`: not longer; `exact`: both. A clause names a duty by its id: "
+        "[write a policy](../policy.md).\n\n"
+        "| duty | law of | documents | kind | period | from | citation | review |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+    return head + "".join(f"| {' | '.join(_cell(cell) for cell in _duty(duty))} |\n" for duty in duties.values())
+
+
+def _span(period: Period | None) -> str:
+    if period is None:
+        return "open"
+    years, months = divmod(period.months, 12)
+    words = ((years, "years"), (months, "months"), (period.days, "days"))
+    return " ".join(f"{count} {word}" for count, word in words if count)
+
+
+def _duty(duty: Duty) -> Iterator[str]:
+    same = duty.least == duty.most
+    kind = "exact" if duty.least and same else "min" if duty.least else "max" if duty.most else "open"
+    period = duty.least or duty.most
+    review = duty.review.isoformat() if duty.review else ""
+    documents = ", ".join(sorted(duty.documents))
+    yield from (duty.id, duty.jurisdiction, documents, kind, _span(period), duty.start, duty.citation, review)
+
+
 def rules_page() -> str:
     loaded = tables.load()
     modes = "".join(f"| `{mode}` | {text} |\n" for mode, text in MODES)
@@ -377,6 +436,8 @@ def pages() -> dict[Path, str]:
     found[reference / "cli.md"] = cli_page()
     found[reference / "configuration.md"] = configuration_page()
     found[reference / "emulator.md"] = emulator_page()
+    found[reference / "policy.md"] = policy_page()
+    found[reference / "retention.md"] = retention_page()
     found[reference / "rules.md"] = rules_page()
     return found
 

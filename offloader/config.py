@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -20,6 +21,8 @@ from offloader.secrets import SecretRef
 
 MAX_BYTES = 1 << 20
 _COUNTRY = re.compile("[A-Z]{2}")
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_TIMING = f"every [1-9][0-9]{{0,3}}[mhd]|daily {_CLOCK}|weekly (mon|tue|wed|thu|fri|sat|sun) {_CLOCK}"
 
 
 def _name(value: str) -> str:
@@ -34,7 +37,22 @@ def _https(value: str) -> str:
     return value.rstrip("/")
 
 
+def _timing(value: str) -> str:
+    if not re.fullmatch(_TIMING, value):
+        raise ValueError("write `every 30m`, `every 6h`, `every 2d`, `daily 02:00` or `weekly sun 02:00`")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no time zone of this name is known; write Europe/Amsterdam, or UTC") from error
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+Timing = Annotated[str, AfterValidator(_timing)]
 
 
 class LedgerOptions(Options):
@@ -92,6 +110,17 @@ class LimitOptions(Options):
     documents: int | None = Field(None, ge=0, description="documents moved at most")
     bytes: int | None = Field(None, ge=0, description="bytes moved at most")
     percent: float | None = Field(None, ge=0, le=100, description="share of all known documents moved at most")
+
+
+class ScheduleOptions(Options):
+    """When `offloader service` does what. A job without a time is not done."""
+
+    prove: Timing | None = Field(None, description="ask every store afresh where it is: `every 6h`")
+    scan: Timing | None = Field(None, description="list what is new in the CRMs: `every 30m`")
+    run: Timing | None = Field(None, description="scan, plan and apply: `daily 02:00`, `weekly sun 02:00`")
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC", description="the zone of the times of day, as in Europe/Amsterdam"
+    )
 
 
 class PersonOptions(Options):
@@ -170,6 +199,7 @@ class Settings(Options):
     people: dict[Name, PersonOptions] = Field(
         default_factory=dict, description="who may prepare, approve, hold or release, by a short name"
     )
+    schedule: ScheduleOptions = ScheduleOptions()
     audit: AuditOptions = AuditOptions()
     reports: ReportOptions = ReportOptions()
 
@@ -193,8 +223,12 @@ class Config:
         """The one policy of a source. Raises ConfigError when there is none, or more than one."""
         found = [part for part in self.policies.values() if not part.sources or source in part.sources]
         if len(found) != 1:
-            names = ", ".join(part.name for part in found) or "none"
-            raise ConfigError(f"{self.path}: the source {source!r} needs exactly one policy, it has: {names}")
+            claims = f"{len(found)} policies claim" if found else "no policy is for"
+            names = f": {', '.join(part.name for part in found)}" if found else ""
+            raise ConfigError(
+                f"{self.path}: {claims} the source {source!r}{names}; a source needs exactly one policy: "
+                "list under `sources` of each policy which sources it is for"
+            )
         return found[0]
 
 

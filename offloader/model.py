@@ -245,12 +245,48 @@ class Assurance(enum.StrEnum):
     DRIFT = "DRIFT"
 
 
+class ProbeVerdict(enum.StrEnum):
+    """What one question's answer means for a location proof, from good to bad."""
+
+    #: nothing speaks against the place
+    OK = "ok"
+    #: nothing speaks against it, but a person should know
+    NOTE = "note"
+    #: the server cannot answer such questions
+    ABSENT = "absent"
+    #: the configuration says not to ask
+    SKIPPED = "skipped"
+    #: forbidden, no answer, an answer that cannot be understood, or a place that cannot be known
+    UNKNOWN = "unknown"
+    #: bytes are, or can come, where they must not be
+    VIOLATION = "violation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One question of a location proof and its answer, both in plain words."""
+
+    #: stable; the raw answer stands in `LocationProof.evidence` under it
+    id: str
+    question: str
+    answer: str
+    verdict: ProbeVerdict
+    #: what the store's login must be allowed for asking, in the provider's words ("s3:GetBucketAcl")
+    permissions: tuple[str, ...] = ()
+    #: what a person can do about it; empty if nothing is to be done
+    remedy: str = ""
+    #: whether another raw answer is a change of the place, even if nothing bad is in it
+    watched: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationProof:
     """Dated evidence of every place where a store's bytes can be.
 
     `countries` are ISO 3166-1 alpha-2 codes of *all* places, replicas included. `evidence` holds the raw
-    answers as JSON-able values; `sha256` is over their canonical JSON.
+    answers as JSON-able values; `sha256` is over their canonical JSON. An entry is best the canonical JSON of
+    `answer`, `outcome` (a `ProbeVerdict`), `places` (place to country codes) and `says`: then what changed between
+    two proofs can be told in words. The entry `about` names versions of tables and software; it is never compared.
     """
 
     store: str
@@ -261,6 +297,12 @@ class LocationProof:
     summary: str
     evidence: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
+    #: the questions that were asked, in order, for a reader
+    probes: tuple[Probe, ...] = ()
+    #: only with DRIFT: what is otherwise than in the proof that was last accepted, a sentence each
+    changes: tuple[str, ...] = ()
+    #: only with DRIFT: the countries of the proof that was last accepted
+    accepted: frozenset[str] = frozenset()
 
     def usable_at(self, now: datetime) -> bool:
         """Whether a write may rest on this proof at that moment."""

@@ -73,6 +73,10 @@ def _no_tariff(options: Any) -> Tariff | None:
     return None
 
 
+def _no_permissions(options: Any) -> Mapping[str, Any] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class StorePlugin:
     """A kind of store. `open` makes no call to the store.
@@ -87,6 +91,9 @@ class StorePlugin:
     sandbox: Callable[[Path, Sequence[str], Context], StoreSandbox] | None = None
     #: by which row of `tables/object_storage_prices.psv` a store with these options is paid, if known
     tariff: Callable[[Any], Tariff | None] = _no_tariff
+    #: what an administrator grants so that every question of the location proof may be asked, and nothing be changed,
+    #: in the provider's own JSON (an IAM policy, an Azure role); None where nothing is to be granted
+    permissions: Callable[[Any], Mapping[str, Any] | None] = _no_permissions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,27 @@
 """The one place that composes configuration, plugins and wrappers.
 
 A source is used through Retrying(Paced(source)): the pace is kept for each try, and a pause between tries holds no
-slot. In a dry run every port is wrapped in ReadOnly as well.
+slot. In a dry run every port is wrapped in ReadOnly as well. A store's proofs are compared with the last accepted one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from offloader.config import Config, Part
 from offloader.ledger import Ledger, open_ledger
-from offloader.moves.site import Limits, Links, Pace, Progress, Site, no_progress
+from offloader.moves.proofs import baseline_of
+from offloader.moves.site import Audit, Limits, Links, Pace, Progress, Site, no_progress
+from offloader.people import ACCOUNT, People
 from offloader.plugins import Context, PolicyPlugin, SourcePlugin, StorePlugin, load
 from offloader.ports import Policy, Source, Store
 from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.paced import Gate, PacedSource
 from offloader.wrappers.readonly import ReadOnlySource, ReadOnlyStore
 from offloader.wrappers.retrying import Retry, RetryingSource, RetryingStore
+from offloader.wrappers.watched import WatchedStore
 
 
 def links_of(config: Config, context: Context) -> Links:
@@ -61,7 +65,22 @@ def person_of(config: Config, context: Context) -> str:
     """Who runs this: the configured person with this machine's account, or else the account itself."""
     account = context.account
     found = [name for name, person in config.settings.people.items() if person.login == account]
-    return found[0] if found else f"account:{account}"
+    return found[0] if found else f"{ACCOUNT}{account}"
+
+
+def people_of(config: Config, context: Context) -> People:
+    """Everybody in `people`; the audit log's key signs for those who have none, and is read when it is needed."""
+    key = config.settings.audit.key
+    return People(
+        config.settings.people, lambda: None if key is None else key.reveal(context.environ, config.directory)
+    )
+
+
+def audit_of(config: Config, context: Context) -> Audit:
+    """How checkpoints of the event log are made; the key is read when it is needed."""
+    options = config.settings.audit
+    key = options.key
+    return Audit(lambda: None if key is None else key.reveal(context.environ, config.directory), options.stores)
 
 
 @contextmanager
@@ -85,7 +104,10 @@ def open_site(
             sources={
                 name: open_source(part, config, context, dry_run=dry_run) for name, part in config.sources.items()
             },
-            stores={name: open_store(part, config, context, dry_run=dry_run) for name, part in config.stores.items()},
+            stores={
+                name: WatchedStore(open_store(part, config, context, dry_run=dry_run), partial(baseline_of, ledger))
+                for name, part in config.stores.items()
+            },
             policies={name: policies[config.policy_for(name).name] for name in config.sources},
             links=links_of(config, context),
             context=context,
@@ -93,6 +115,8 @@ def open_site(
             limits=Limits(settings.limits.documents, settings.limits.bytes, settings.limits.percent),
             progress=progress,
             person=person_of(config, context),
+            people=people_of(config, context),
+            audit=audit_of(config, context),
             meters={name: load(SourcePlugin, part.type).storage_price for name, part in config.sources.items()},
             homes={name: part.held_in for name, part in config.sources.items()},
             tariffs={name: load(StorePlugin, part.type).tariff(part.options) for name, part in config.stores.items()},

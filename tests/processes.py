@@ -35,6 +35,8 @@ _WARM = (
     "offloader_connectors.dynamics365.emulator.plugin",
     "offloader_connectors.dynamics365.emulator.emulator",
     "offloader_connectors.filesystem.plugin",
+    "offloader_connectors.s3.store",
+    "offloader_connectors.azure_blob.store",
     "offloader_policies.plugin",
     "sqlalchemy.dialects.sqlite",
     "alembic.command",

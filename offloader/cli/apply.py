@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from offloader.cli.exits import Exit, exit_for
 from offloader.cli.output import Answer, came_back, size, why
 from offloader.cli.session import Json, session_of
+from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.moves.report import RunReport
@@ -16,19 +20,48 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="The plan's id, as `offloader plan` printed it.")],
+    plan: Annotated[str, typer.Argument(help="The plan's id, or the file that `offloader plan --out` wrote.")],
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Refuse unless this file is the plan, line by line.")
+    ] = None,
     as_json: Json = False,
 ) -> Answer:
-    """Carry out a plan exactly, or refuse and say what drifted."""
+    """Carry out an approved plan exactly, or refuse and say what is missing, edited or drifted."""
     from offloader.moves.apply import apply_plan  # noqa: PLC0415
 
-    with session_of(context).site() as site:
-        report = apply_plan(site, plan)
+    name, file = _named(plan, file)
+    with session_of(context).site() as site, contextlib.ExitStack() as stack:
+        report = apply_plan(site, name, lines=None if file is None else stack.enter_context(_opened(file)))
     return answer(report)
+
+
+def _named(plan: str, file: Path | None) -> tuple[str, Path | None]:
+    """The plan's id, and the file to compare it with, if any."""
+    path = Path(plan)
+    if file is not None or not path.is_file():
+        return plan, file
+    with _opened(path) as lines:
+        first = lines.readline()
+    try:
+        name = json.loads(first)["plan"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        name = None
+    if not isinstance(name, str):
+        raise ConfigError(f"{path} does not begin as a plan that `offloader plan --out` wrote")
+    return name, path
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigError(f"the plan {path} cannot be read: {error.strerror}") from error
 
 
 def answer(report: RunReport) -> Answer:
     """The end of a run: numbers, what stayed and why, what to do next."""
+    if getattr(report.stop_error, "rule", None) == "approvals":
+        return Answer(_code(report), report.as_json(), [f"Nothing was moved: {report.stopped}"])
     requests = sum(report.crm_requests.values())
     lines = [
         (
@@ -36,7 +69,7 @@ def answer(report: RunReport) -> Answer:
             f"{report.links_verified} links written and read back, {report.originals_removed} originals removed."
         ),
         (
-            f"{report.kept} kept, {report.blocked} blocked, {report.review} to review, "
+            f"{report.kept} kept, {report.held} held, {report.blocked} blocked, {report.review} to review, "
             f"{report.conflict} changed meanwhile, {report.failed} failed."
         ),
         *why(report.reasons, report.examples),
@@ -44,17 +77,24 @@ def answer(report: RunReport) -> Answer:
         *(f"NOT complete: {spot}" for spot in report.blind_spots),
         *came_back(report.returned),
         *(f"! {error}" for error in report.errors),
+        *(f"! {note}" for note in _sealing(report)),
     ]
     if report.stopped:
         lines.append(f"Stopped early: {report.stopped}")
     return Answer(_code(report), report.as_json(), lines)
 
 
+def _sealing(report: RunReport) -> list[str]:
+    """What is to be said about the event log's checkpoint."""
+    made = report.checkpoint or {}
+    return [*([made["error"]] if "error" in made else ()), *made.get("notes", ())]
+
+
 def _code(report: RunReport) -> Exit:
     if report.stop_error is not None:
         return exit_for(report.stop_error)
-    if report.failed:
+    if report.failed or "error" in (report.checkpoint or {}):
         return Exit.FAILED
-    if report.review or report.conflict or report.blind_spots or report.returned:
+    if report.review or report.conflict or report.blind_spots or report.returned or _sealing(report):
         return Exit.REVIEW
     return Exit.DONE

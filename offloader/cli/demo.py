@@ -19,11 +19,14 @@ from offloader.errors import ConfigError
 from offloader.model import State
 
 if TYPE_CHECKING:
+    from offloader.cli.demo_governance import Governed
     from offloader.cli.demo_proof import Proof
     from offloader.cli.demo_sandbox import Sandbox
     from offloader.config import Config
-    from offloader.moves.report import RunReport
     from offloader.moves.site import Site
+
+#: where the emulated CRMs hold their bytes, as their made-up contract says
+HOME = "IE"
 
 
 def command(
@@ -39,10 +42,10 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
+    from offloader.cli.demo_governance import approved_run, govern  # noqa: PLC0415
     from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
     from offloader.cli.demo_sandbox import running_sandboxes  # noqa: PLC0415
     from offloader.cli.demo_stores import kinds_of, running_stores, use_stores  # noqa: PLC0415
-    from offloader.moves.run import run  # noqa: PLC0415
 
     kinds = kinds_of(stores)
     with _directory(keep) as directory:
@@ -53,17 +56,18 @@ def command(
             running_sandboxes(crm, directory, documents=documents, seed=seed) as crms,
         ):
             use_stores(directory / "offloader.yaml", servers)
+            govern(directory / "offloader.yaml", session.context(), home=HOME)
             before = {name: witness(each) for name, each in crms.items()}
             for each in crms.values():
                 each.reset_requests()
             with session.site() as site:
-                report = run(site)
+                governed = approved_run(site, session.config())
                 requests = _requests(crms)
                 note("Opening every link through the gateway, and looking for what should be gone …")
                 proof = prove(site, session.config(), crms, before)
                 saved = _saving(site, session.config())
                 ratios = _ratios(site, requests)
-    return _answer(report, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
+    return _answer(governed, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
 
 
 def _named(crm: str) -> str:
@@ -122,7 +126,7 @@ def _saving(site: Site, config: Config) -> tuple[float, str]:
 
 
 def _answer(
-    report: RunReport,
+    governed: Governed,
     requests: dict[str, int],
     ratios: dict[str, float],
     proof: Proof,
@@ -130,6 +134,7 @@ def _answer(
     refused: Mapping[str, str],
     next_step: str,
 ) -> Answer:
+    report = governed.report
     data = report.as_json()
     total = sum(requests.values())
     data["crm_requests"] = requests
@@ -141,9 +146,13 @@ def _answer(
     data["usd_saved_per_month"] = round(saved[0], 4)
     data["proof"] = proof.as_json()
     data["stores_refused"] = dict(refused)
+    data["approved_by"] = governed.approved_by
+    data["reports"] = [str(file) for file in governed.files]
     good = proof.holds and not report.failed and report.stopped is None and proof.links_opened == report.moved
     lines = [
         "",
+        f"  Approved  plan {report.plan}, by {governed.approved_by}, on the dry-run report",
+        *(f"  Report    {file}" for file in governed.files),
         f"  Moved     {report.moved} documents ({report.versions_moved} versions, {size(report.bytes)})",
         *(f"              to {store}: {count}" for store, count in sorted(proof.by_store.items())),
         f"  Stayed    {report.kept + report.blocked + report.review}",

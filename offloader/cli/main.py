@@ -13,6 +13,7 @@ import typer
 from offloader import __version__
 from offloader.cli import (
     apply,
+    approve,
     audit,
     check,
     demo,
@@ -23,11 +24,13 @@ from offloader.cli import (
     plan,
     policy,
     reconcile,
+    report,
     restore,
     run,
     sandbox,
     scan,
     schema,
+    service,
     status,
     verify,
 )
@@ -70,7 +73,25 @@ def options(
     context.obj = Session(config)
 
 
-for module in (demo, sandbox, init, check, scan, plan, apply, run, status, verify, reconcile, restore, gateway, schema):
+for module in (
+    demo,
+    sandbox,
+    init,
+    check,
+    scan,
+    plan,
+    approve,
+    apply,
+    run,
+    status,
+    verify,
+    reconcile,
+    restore,
+    report,
+    gateway,
+    service,
+    schema,
+):
     app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
 for group in (policy, hold, audit, ledger):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])

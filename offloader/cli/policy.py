@@ -2,11 +2,249 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
+from offloader.cli.exits import TABLE, Exit
+from offloader.cli.output import SHOWN, Answer, size
+from offloader.cli.session import Json, Session, session_of
+from offloader.errors import ConfigError
+
+if TYPE_CHECKING:
+    from offloader.model import Finding
+    from offloader.moves.replay import Replay
+    from offloader.moves.site import Site
+    from offloader.plugins import Context, PolicyPlugin
+    from offloader.ports import Policy, Target
+
 app = typer.Typer(name="policy", no_args_is_help=True, help="Check, test, explain and compare policies.")
+#: the policy type whose option `path` is a file
+FILE = "file"
+_SUFFIXES = (".yaml", ".yml")
+Name = Annotated[
+    str | None,
+    typer.Argument(help="A policy's name in the configuration, or a policy file; all policies if left out."),
+]
 
 
 @app.callback()
 def group() -> None:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A policy that was named, with its plugin and options, and the folder that its paths are relative to."""
+
+    name: str
+    plugin: PolicyPlugin
+    options: Any
+    outside: Context
+
+
+def _chosen(session: Session, name: str | None) -> list[_Chosen]:
+    from offloader.plugins import PolicyPlugin, load  # noqa: PLC0415 - loads pydantic
+
+    if name is not None and name.endswith(_SUFFIXES):
+        return [_Chosen(name, *_opened_file(Path(name)), session.context())]
+    config, outside = session.config(), session.context()
+    if name is not None and name not in config.policies:
+        raise ConfigError(f"no policy is called {name!r}; there are: {', '.join(config.policies)}, or name a file")
+    parts = [part for part in config.policies.values() if name in (None, part.name)]
+    return [_Chosen(part.name, load(PolicyPlugin, part.type), part.options, outside) for part in parts]
+
+
+def _opened_file(path: Path) -> tuple[PolicyPlugin, Any]:
+    from offloader.plugins import PolicyPlugin, load  # noqa: PLC0415
+
+    plugin = load(PolicyPlugin, FILE)
+    return plugin, plugin.options.model_validate({"path": path.resolve()})
+
+
+@app.command(epilog=TABLE)
+def lint(
+    context: typer.Context,
+    name: Name = None,
+    stores: Annotated[
+        bool, typer.Option("--stores/--no-stores", help="Ask the configured stores for the proofs of their places.")
+    ] = True,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Also decide about every document of the ledger, writing nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> Answer:
+    """Find what is doubtful: clauses and rules that never apply, weakened layers, overdue reviews, unproven stores."""
+    session = session_of(context)
+    chosen = _chosen(session, name)
+    file = name is not None and name.endswith(_SUFFIXES)
+    targets = _targets(session) if stores and not file else ()
+    found = {each.name: _linted(each, targets) for each in chosen}
+    if ledger:
+        with session.site(exclusive=False, dry_run=True) as site:
+            for each in chosen:
+                found[each.name] += _met(site, each, session)
+    return _lint_answer(found)
+
+
+def _linted(chosen: _Chosen, targets: tuple[Target, ...]) -> list[Finding]:
+    """What the plugin finds; a policy that does not open is an error of its own."""
+    chosen.plugin.open(chosen.options, chosen.outside)
+    if chosen.plugin.lint is None:
+        return []
+    return list(chosen.plugin.lint(chosen.options, chosen.outside, targets))
+
+
+def _targets(session: Session) -> tuple[Target, ...]:
+    from offloader.plugins import StorePlugin, load  # noqa: PLC0415
+    from offloader.ports import Target  # noqa: PLC0415
+    from offloader.wiring import open_store  # noqa: PLC0415
+
+    config, outside = session.config(), session.context()
+    return tuple(
+        Target(
+            name,
+            open_store(part, config, outside, dry_run=True).prove(),
+            load(StorePlugin, part.type).tariff(part.options),
+        )
+        for name, part in sorted(config.stores.items())
+    )
+
+
+def _met(site: Site, chosen: _Chosen, session: Session) -> list[Finding]:
+    """What the ledger's documents meet under a policy that no person has thought of."""
+    from offloader.model import Finding, Severity  # noqa: PLC0415
+    from offloader.moves.replay import survey  # noqa: PLC0415
+
+    policy = chosen.plugin.open(chosen.options, chosen.outside)
+    config = session.config()
+    part = config.policies.get(chosen.name)
+    sources = part.sources if part is not None and part.sources else tuple(site.sources)
+    return [
+        Finding(Severity.WARNING, each.code, f"ledger: {each.documents} documents: {each.text}", each.example)
+        for each in survey(site, dict.fromkeys(sources, policy))
+    ]
+
+
+def _lint_answer(found: Mapping[str, list[Finding]]) -> Answer:
+    from offloader.model import Severity  # noqa: PLC0415
+
+    sign = {Severity.OK: "note   ", Severity.WARNING: "WARNING", Severity.ERROR: "ERROR  "}
+    severities = {finding.severity for findings in found.values() for finding in findings}
+    code = Exit.USAGE if Severity.ERROR in severities else Exit.REVIEW if Severity.WARNING in severities else Exit.DONE
+    lines = []
+    for name, findings in found.items():
+        doubtful = sum(finding.severity is not Severity.OK for finding in findings)
+        lines.append(f"{name}: {doubtful} doubtful, {len(findings) - doubtful} notes")
+        for finding in findings:
+            lines.append(f"{sign[finding.severity]} {finding.message} ({finding.code})")
+            lines += [f"        {finding.remedy}"] if finding.remedy else []
+    data = {
+        "policies": {
+            name: [
+                {"severity": f.severity.value, "code": f.code, "message": f.message, "remedy": f.remedy}
+                for f in findings
+            ]
+            for name, findings in found.items()
+        }
+    }
+    return Answer(code, data, lines)
+
+
+@app.command("test", epilog=TABLE)
+def run_tests(context: typer.Context, name: Name = None, as_json: Json = False) -> Answer:
+    """Run the examples that stand beside the policy (given, expect); exit code 1 if one comes out otherwise."""
+    lines: list[str] = []
+    data: dict[str, list[dict[str, Any]]] = {}
+    failed = total = 0
+    for chosen in _chosen(session_of(context), name):
+        results = chosen.plugin.test(chosen.options, chosen.outside) if chosen.plugin.test else ()
+        data[chosen.name] = [
+            {"name": each.name, "where": each.where, "differences": list(each.differences)} for each in results
+        ]
+        for each in results:
+            total += 1
+            failed += bool(each.differences)
+            lines.append(f"{'FAILED' if each.differences else 'ok    '} {each.where} {each.name}")
+            lines += [f"         {difference}" for difference in each.differences]
+    lines.append(f"{total} tests, {failed} failed." if total else "The policy has no tests.")
+    return Answer(Exit.FAILED if failed else Exit.DONE, {"tests": total, "failed": failed, "policies": data}, lines)
+
+
+@app.command(epilog=TABLE)
+def explain(
+    context: typer.Context,
+    document: Annotated[str, typer.Argument(help="SOURCE/KIND/ID, an id alone, or the document's link.")],
+    names: Annotated[bool, typer.Option("--names", help="Show titles and file names; they are personal data.")] = False,
+    as_json: Json = False,
+) -> Answer:
+    """Tell the whole story of one document: its records, the clauses and rules, the stores, holds, and all events."""
+    from offloader.moves.story import find, lines, tell, value  # noqa: PLC0415
+
+    with session_of(context).site(exclusive=False, dry_run=True) as site:
+        story = tell(site, find(site, document))
+    return Answer(data=value(story, names=names), lines=list(lines(story, names=names)))
+
+
+@app.command(epilog=TABLE)
+def diff(
+    context: typer.Context,
+    old: Annotated[Path, typer.Argument(help="A policy file, or an offloader.yaml.")],
+    new: Annotated[Path, typer.Argument(help="The other one.")],
+    as_json: Json = False,
+) -> Answer:
+    """Decide about every document of the ledger under both policies, and say what would change. Writes nothing."""
+    from offloader.moves.replay import replay  # noqa: PLC0415
+
+    session = session_of(context)
+    with session.site(exclusive=False, dry_run=True) as site:
+        found = replay(site, _policies(old, site, session), _policies(new, site, session))
+    return Answer(data={"old": str(old), "new": str(new), **found.value()}, lines=list(_diff_lines(found)))
+
+
+def _policies(path: Path, site: Site, session: Session) -> dict[str, Policy]:
+    """The policy of every source: one file for all, or as another configuration has them."""
+    from offloader.config import load_config  # noqa: PLC0415
+    from offloader.system import system_context  # noqa: PLC0415
+    from offloader.wiring import open_policy  # noqa: PLC0415
+
+    if _is_configuration(path):
+        config, outside = load_config(path), system_context(path.resolve().parent)
+        return {name: open_policy(config.policy_for(name), outside) for name in site.sources if name in config.sources}
+    plugin, options = _opened_file(path)
+    policy = plugin.open(options, session.context())
+    return dict.fromkeys(site.sources, policy)
+
+
+def _is_configuration(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    return any(line.startswith("sources:") for line in text.splitlines())
+
+
+def _diff_lines(found: Replay) -> Iterator[str]:
+    yield f"{found.documents} documents, {found.changed} decided otherwise."
+    if found.details:
+        yield f"{found.details} have the same outcome with other permitted places, categories or terms."
+    for (before, after), count in found.changes.most_common(SHOWN):
+        yield f"{count:>8}  {before}  →  {after}  ({size(found.bytes[before, after])})"
+    for name, count in found.by.most_common(SHOWN):
+        example = found.examples[name]
+        yield f"{name}: {count} documents; the smallest is {example.document}: {example.before} → {example.after}"
+        yield f"          {example.why}"
+
+
+@app.command(epilog=TABLE)
+def schema(context: typer.Context, as_json: Json = False) -> Answer:
+    """Print the JSON Schema of a policy file, so that editors complete and check it."""
+    from offloader.plugins import PolicyPlugin, load  # noqa: PLC0415
+
+    plugin = load(PolicyPlugin, FILE)
+    found = dict(plugin.schema()) if plugin.schema else {}
+    return Answer(data={"schema": found}, lines=json.dumps(found, indent=2).splitlines())

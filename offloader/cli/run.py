@@ -17,7 +17,10 @@ def command(
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     as_json: Json = False,
 ) -> Answer:
-    """Scan, plan and apply in one go. Run again after any interruption: it goes on where it stopped."""
+    """Scan, plan and apply in one go. Run again after any interruption: it goes on where it stopped.
+
+    Where a policy wants people to approve, it scans and plans, moves nothing, and says how to go on (exit code 4).
+    """
     from offloader.moves.run import run  # noqa: PLC0415
 
     with session_of(context).site() as site:

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from offloader.errors import ConfigError
+from offloader.evidence import read
 from offloader.plugins import Context, Emulator, EmulatorPlugin, SourcePlugin, StorePlugin, available, load
 
 #: the demo's stores: name, country
@@ -122,7 +123,7 @@ def _attested(name: str, options: dict[str, str], outside: Context, directory: P
     """A filesystem store's options; a disk that only an attestation can vouch for (overlay, tmpfs) is attested too."""
     plugin = load(StorePlugin, "filesystem")
     proof = plugin.open(name, plugin.options.model_validate(options), replace(outside, directory=directory)).prove()
-    filesystem = proof.evidence.get("filesystem")
+    filesystem = read(proof.evidence["folder"]).get("answer", {}).get("filesystem")
     if not proof.usable_at(outside.now()) and filesystem:
         options = {**options, "filesystem": filesystem}
     return {"type": "filesystem", **options}

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from offloader.cli.check_places import places_in_words
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, size
 from offloader.cli.session import Json, session_of
+
+if TYPE_CHECKING:
+    from offloader.ledger import Approval, PlanRow
+    from offloader.people import People
 
 
 def command(context: typer.Context, as_json: Json = False) -> Answer:
@@ -16,13 +24,18 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
     session = session_of(context)
     config = session.config()
     from offloader.ledger import open_ledger  # noqa: PLC0415
+    from offloader.moves.proofs import standing  # noqa: PLC0415
+    from offloader.wiring import people_of  # noqa: PLC0415
 
     with open_ledger(config.ledger_path, now=session.context().now, exclusive=False, create=False) as ledger:
         tally = ledger.tally()
         kinds = sorted({(source, kind) for source, kind, _ in tally})
         scans = {f"{source}/{kind}": ledger.scan_state(source, kind) for source, kind in kinds}
-        plans = [{"id": row.id, "status": row.status, "created": row.created.isoformat()} for row in ledger.plans()]
+        people, now = people_of(config, session.context()), session.context().now()
+        plans = [_plan(row, ledger.approvals(row.id), people, now) for row in ledger.plans()]
         warning = ledger.clock_warning
+        places = {name: standing(ledger, name).as_json() for name in config.stores}
+        jobs = {name: ledger.meta(f"job:{name}") for name in ("prove", "scan", "run")}
     states: Counter[str] = Counter()
     bytes_by: Counter[str] = Counter()
     for (_, _, state), count in tally.items():
@@ -32,7 +45,9 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
     spots = {name: [s.message for s in scan.blind_spots] for name, scan in scans.items() if scan and scan.blind_spots}
     lines += [f"last scan of {name}: {scan.finished or 'not finished'}" for name, scan in scans.items() if scan]
     lines += [f"NOT complete: {name}: {message}" for name, messages in spots.items() for message in messages]
-    lines += [f"plan {row['id']}: {row['status']}" for row in plans[-5:]]
+    lines += [_line(row) for row in plans[-5:]]
+    lines += places_in_words(places)
+    lines += [f"scheduled {name}: last begun {last}" for name, last in jobs.items() if last]
     if warning:
         lines.append(f"! {warning}")
     data = {
@@ -44,6 +59,43 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
             if scan
         },
         "plans": plans,
+        "stores": places,
+        "jobs": {name: last for name, last in jobs.items() if last},
         "clock_warning": warning,
     }
     return Answer(Exit.DONE, data, lines or ["The ledger is empty: begin with `offloader scan`."])
+
+
+def _plan(row: PlanRow, approvals: Sequence[Approval], people: People, now: datetime) -> dict[str, Any]:
+    """A plan and what people said about it; what a policy asks for is as it was when the plan was made."""
+    from offloader.moves.approving import OPEN, standing  # noqa: PLC0415
+    from offloader.ports import Approvals  # noqa: PLC0415
+
+    stands = standing(people, row, approvals, Approvals(**row.header.approvals), now)
+    return {
+        "id": row.id,
+        "status": row.status,
+        "created": row.created.isoformat(),
+        "by": row.header.by,
+        "pilot": bool(row.header.pilot),
+        "needed": stands.needed,
+        "approvals": stands.given,
+        "why_not": stands.why_not() if row.status in OPEN else "",
+        "voices": [
+            {
+                "person": voice.approval.person,
+                "role": voice.approval.role,
+                "said": voice.approval.said,
+                "at": voice.approval.at.isoformat(),
+                "valid_until": voice.approval.valid_until.isoformat(),
+                "problem": voice.problem,
+            }
+            for voice in stands.voices
+        ],
+    }
+
+
+def _line(plan: Mapping[str, Any]) -> str:
+    kind = "pilot" if plan["pilot"] else "plan"
+    said = f", {plan['approvals']} of {plan['needed']} approvals" if plan["needed"] or plan["voices"] else ""
+    return f"{kind} {plan['id']}: {plan['status']}{said}" + (f"; {plan['why_not']}" if plan["why_not"] else "")

@@ -3,6 +3,7 @@
 from offloader.ledger.ledger import Ledger
 from offloader.ledger.opening import open_ledger
 from offloader.ledger.values import (
+    Approval,
     Copy,
     Entry,
     Event,
@@ -18,6 +19,7 @@ from offloader.ledger.values import (
 )
 
 __all__ = [
+    "Approval",
     "Copy",
     "Entry",
     "Event",

@@ -30,6 +30,7 @@ from offloader.model import (
 )
 
 load = json.loads
+_STRATEGIES = {strategy.value: strategy for strategy in Strategy}
 
 
 def _time(value: datetime | None) -> str | None:
@@ -84,7 +85,7 @@ def document(ref: DocumentRef, fields: Mapping[str, Any], versions: Mapping[str,
         owner=fields.get("owner"),
         created=when(fields.get("created")),
         modified=when(fields.get("modified")),
-        strategy=Strategy(fields["strategy"]),
+        strategy=_STRATEGIES[fields["strategy"]],
         etag=fields.get("etag", ""),
         skip=Skip(*skip) if skip else None,
         extra=fields.get("extra", {}),
@@ -127,20 +128,53 @@ def version(text: str) -> Version:
 
 
 def item_text(item: PlanItem) -> str:
-    """A plan item's all but its document as canonical JSON."""
-    decision = item.decision
-    return canonical(
-        {
-            "verdict": decision.verdict.value,
-            "reasons": [[reason.code, reason.text, reason.rule, reason.origin] for reason in decision.reasons],
-            "countries": sorted(decision.countries),
-            "store": decision.store,
-            "etag": item.etag,
-            "size": item.size,
-            "versions": item.versions,
-        }
-        | _compact(decision_facts(decision))
+    """A plan item without its document's number as canonical JSON: a line of the plan as hashed and exported.
+
+    Many documents share one decision, so the text is put together from parts that are kept; a test holds the whole
+    equal to canonical JSON.
+    """
+    first, second, third, last = _decision_parts(item.decision)
+    ref = item.ref
+    return "".join(
+        (
+            f'{{{first}"etag":{_text(item.etag)},',
+            "" if ref is None else f'"id":{_text(ref.id)},',
+            second,
+            "" if ref is None else f'"kind":{_text(ref.kind)},',
+            f'{third}"size":{item.size},',
+            "" if ref is None else f'"source":{_text(ref.source)},',
+            last,
+            f'"version_ids":{canonical(item.version_ids)},' if item.version_ids else "",
+            f'"versions":{item.versions}}}',
+        )
     )
+
+
+_text = json.encoder.encode_basestring_ascii
+#: texts of decisions by their identity, each with the decision so that it stays what it is
+_parts: dict[int, tuple[Decision, tuple[str, str, str, str]]] = {}
+_KEPT = 4096
+
+
+def _decision_parts(decision: Decision) -> tuple[str, str, str, str]:
+    """A decision's members as JSON: those that come before `etag`, before `kind`, before `size`, and the last ones."""
+    known = _parts.get(id(decision))
+    if known is not None:
+        return known[1]
+    members = {name: value for name, value in decision_facts(decision).items() if value is not None} | {
+        "verdict": decision.verdict.value,
+        "reasons": [[reason.code, reason.text, reason.rule, reason.origin] for reason in decision.reasons],
+        "countries": sorted(decision.countries),
+        "store": decision.store,
+    }
+    parts = ["", "", "", ""]
+    for name in sorted(members):
+        parts[sum(name > end for end in ("etag", "kind", "size"))] += f"{_text(name)}:{canonical(members[name])},"
+    if len(_parts) >= _KEPT:
+        _parts.clear()
+    kept = (parts[0], parts[1], parts[2], parts[3])
+    _parts[id(decision)] = (decision, kept)
+    return kept
 
 
 def decision_facts(decision: Decision) -> dict[str, Any]:
@@ -185,7 +219,9 @@ def item(document: int, text: str) -> PlanItem:
         bases=tuple(fields.get("bases", ())),
         retention=_retention(fields.get("retention")),
     )
-    return PlanItem(document, decision, fields["etag"], fields["size"], fields["versions"])
+    ref = DocumentRef(fields["source"], fields["kind"], fields["id"]) if "id" in fields else None
+    version_ids = tuple(fields.get("version_ids", ()))
+    return PlanItem(document, decision, fields["etag"], fields["size"], fields["versions"], ref, version_ids)
 
 
 def findings_text(findings: tuple[Finding, ...]) -> str:
@@ -198,19 +234,29 @@ def findings(text: str) -> tuple[Finding, ...]:
     return tuple(Finding(Severity(severity), *rest) for severity, *rest in load(text))
 
 
-def header_text(header: PlanHeader) -> str:
-    """A plan's header as canonical JSON."""
-    return canonical(
+def header_fields(header: PlanHeader) -> dict[str, Any]:
+    """A plan's header, JSON-able."""
+    return {
+        "sources": list(header.sources),
+        "policies": dict(header.policies),
+        "proofs": {store: dict(proof) for store, proof in header.proofs.items()},
+        "limits": dict(header.limits),
+        "scope": dict(header.scope),
+        "by": header.by,
+        "created": _time(header.created),
+    } | _compact(
         {
-            "sources": list(header.sources),
-            "policies": dict(header.policies),
-            "proofs": {store: dict(proof) for store, proof in header.proofs.items()},
-            "limits": dict(header.limits),
-            "scope": dict(header.scope),
-            "by": header.by,
-            "created": _time(header.created),
+            "terms": {source: dict(terms) for source, terms in header.terms.items()},
+            "approvals": dict(header.approvals),
+            "caps": dict(header.caps),
+            "pilot": dict(header.pilot),
         }
     )
+
+
+def header_text(header: PlanHeader) -> str:
+    """A plan's header as canonical JSON."""
+    return canonical(header_fields(header))
 
 
 def header(text: str) -> PlanHeader:

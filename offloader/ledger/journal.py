@@ -105,7 +105,7 @@ class Journal:
             "rule": None if rule is None else plain(rule),
             "data": text,
         }
-        digest = hashlib.sha256((self.head.hash + _canonical_event(row)).encode("ascii"))
+        digest = hashlib.sha256((self.head.hash + event_text(row)).encode("ascii"))
         row["hash"] = digest.digest()
         self.head = Head(seq, digest.hexdigest())
         self._rows.append(row)
@@ -130,12 +130,14 @@ def _number(value: int | None) -> str:
     return "null" if value is None else str(value)
 
 
-def _canonical_event(row: Mapping[str, Any]) -> str:
+def event_text(row: Mapping[str, Any], *, hash: str = "") -> str:
+    """An event's canonical JSON from its row; with `hash` (hex), that is among its members."""
     # Put together by hand because `data` is canonical JSON already; a test holds it equal to `canonical` of the
     # whole event.
+    own = f'"hash":"{hash}",' if hash else ""
     return (
         f'{{"at":"{row["at"]}","data":{row["data"]},"document":{_number(row["document"])},'
-        f'"from":{_word(row["from_state"])},"rule":{_word(row["rule"])},"seq":{row["seq"]},'
+        f'"from":{_word(row["from_state"])},{own}"rule":{_word(row["rule"])},"seq":{row["seq"]},'
         f'"to":{_word(row["to_state"])},"type":{_word(row["type"])},"version":{_number(row["version"])}}}'
     )
 

@@ -11,13 +11,14 @@ from sqlalchemy import Engine, delete, insert
 from sqlalchemy.engine import Connection
 
 from offloader.errors import Refused
-from offloader.ledger import moving, planning
+from offloader.ledger import approving, checkpointing, codec, holding, moving, planning, reporting
+from offloader.ledger.checkpointing import CheckpointRow
 from offloader.ledger.journal import Journal
 from offloader.ledger.lock import Lock
 from offloader.ledger.reading import Reader
 from offloader.ledger.scanning import Prepared, Recorder, prepare
 from offloader.ledger.schema import meta
-from offloader.ledger.values import PlanHeader, PlanItem, RecordedPage, Step
+from offloader.ledger.values import Approval, PlanHeader, PlanItem, RecordedPage, Step
 from offloader.ledger.writer import Writer
 from offloader.model import Document, DocumentRef
 from offloader.ports import Page
@@ -75,9 +76,9 @@ class Ledger(Reader):
         """
         self._write(moving.advance(steps, links))
 
-    def forget_copies(self, versions: Sequence[int]) -> None:
-        """Note that the copies of these versions (pks) were deleted in their stores."""
-        self._write(moving.forget_copies(versions))
+    def forget_copies(self, versions: Sequence[int], *, store: str | None = None) -> None:
+        """Note that the copies of these versions (pks) were deleted in their stores, or in this one."""
+        self._write(moving.forget_copies(versions, store))
 
     def replace_document(self, pk: int, document: Document) -> None:
         """Make the document `pk` this one, which stands in the CRM after a restore, perhaps under new ids.
@@ -91,9 +92,18 @@ class Ledger(Reader):
         """Make an open plan; its id is the day's date and a number, as in P-20261122-0001."""
         return self._write(planning.create(header))
 
-    def add_plan_items(self, plan_id: str, items: Sequence[PlanItem]) -> None:
-        """Append items to an open plan. Raises Refused if it is sealed, Permanent if unknown."""
-        self._write(planning.add_items(plan_id, items))
+    def add_plan_items(self, plan_id: str, items: Sequence[PlanItem]) -> list[str]:
+        """Append items to an open plan, and return each as it is kept: canonical JSON, a line of the plan.
+
+        Raises Refused if the plan is sealed, Permanent if unknown.
+        """
+        lines = [codec.item_text(item) for item in items]
+        self._write(planning.add_items(plan_id, items, lines))
+        return lines
+
+    def approve(self, approval: Approval) -> None:
+        """Keep what a person said about a plan, with an event. Raises Permanent if the plan is unknown."""
+        self._write(approving.add(approval))
 
     def seal_plan(self, plan_id: str, *, sha256: str, totals: Mapping[str, Any]) -> None:
         """Freeze an open plan: neither its items nor its header change after this. Raises like add_plan_items."""
@@ -102,6 +112,10 @@ class Ledger(Reader):
     def set_plan_status(self, plan_id: str, status: str) -> None:
         """Set the status. Raises Refused for `open`, and for what needs a seal that is not there."""
         self._write(planning.set_status(plan_id, status))
+
+    def record_report(self, report: reporting.ReportRow) -> None:
+        """Note a report that was written. Raises Permanent if its id is taken."""
+        self._write(reporting.record(report))
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a value under a key, over an earlier one."""
@@ -117,6 +131,19 @@ class Ledger(Reader):
     ) -> None:
         """Append an event of the caller's own to the log. `data` is JSON-able."""
         self._write(lambda _c, journal: journal.add(type, document=document, version=version, data=data))
+
+    def note_holds(self) -> None:
+        """Write the events of holds and releases that were added beside the log's writer. Does nothing if read only."""
+        if self._held is not None and self.unnoted_holds():
+            self._write(holding.note)
+
+    def add_checkpoint(self, row: CheckpointRow, edge: str) -> None:
+        """Write down a checkpoint of the event log, and the Merkle tree's right edge (JSON) at it."""
+        self._write(checkpointing.add(row, edge))
+
+    def set_checkpoint_stores(self, size: int, stores: Mapping[str, str]) -> None:
+        """Note which stores hold a copy of the checkpoint over so many events, and under which key."""
+        self._write(checkpointing.set_stores(size, stores))
 
     def close(self) -> None:
         """Finish the writes under way, and let the next offloader in."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import and_, bindparam, delete, insert, select, text, true, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -55,7 +56,7 @@ _COPY = text(
 def advance(steps: Sequence[Step], links: Links) -> Callable[[Connection, Journal], None]:
     """A job that makes all the steps and sets all the links, or nothing."""
     data = [_event_data(step) for step in steps]
-    rows = [_copy_row(step.version, step.copy) for step in steps if step.copy is not None]
+    rows = [_copy_row(step.version, copy) for step in steps for copy in step.copies]
 
     def job(connection: Connection, journal: Journal) -> None:
         known = _known(connection, steps)
@@ -126,21 +127,32 @@ def _link(connection: Connection, journal: Journal, links: Links) -> None:
 
 
 def _event_data(step: Step) -> str:
-    if not step.data and not step.detail and step.copy is None:
-        return "{}"
+    if not step.data and not step.copies:
+        return _detail(step.detail)
     data = dict(step.data)
     if step.detail:
         data["detail"] = step.detail
     if step.copy is not None:
-        copy = step.copy
-        data["copy"] = {
-            "store": copy.store,
-            "key": copy.key,
-            "size": copy.digest.size,
-            "sha256": copy.digest.sha256,
-            "verified_at": stamp(copy.verified_at) if copy.verified_at else None,
-        }
+        data["copy"] = _copy_data(step.copy)
+    if step.further:
+        data["further"] = [_copy_data(copy) for copy in step.further]
     return canonical(data)
+
+
+@lru_cache(1024)
+def _detail(text: str) -> str:
+    """Most documents of a plan have one of few reasons."""
+    return canonical({"detail": text} if text else {})
+
+
+def _copy_data(copy: Copy) -> dict[str, Any]:
+    return {
+        "store": copy.store,
+        "key": copy.key,
+        "size": copy.digest.size,
+        "sha256": copy.digest.sha256,
+        "verified_at": stamp(copy.verified_at) if copy.verified_at else None,
+    }
 
 
 def _copy_row(version: int, copy: Copy) -> dict[str, Any]:
@@ -158,12 +170,12 @@ def _copy_row(version: int, copy: Copy) -> dict[str, Any]:
     }
 
 
-def forget_copies(pks: Sequence[int]) -> Callable[[Connection, Journal], None]:
-    """A job that drops the copies of versions, with an event for each that says where they were."""
+def forget_copies(pks: Sequence[int], store: str | None) -> Callable[[Connection, Journal], None]:
+    """A job that drops the copies of versions (in one store, if named), with an event for each that says where."""
 
     def job(connection: Connection, journal: Journal) -> None:
         for part in chunks(list(dict.fromkeys(pks))):
-            mine = copies.c.version.in_(part)
+            mine = and_(copies.c.version.in_(part), true() if store is None else copies.c.store == store)
             rows = connection.execute(
                 select(copies.c.version, copies.c.store, copies.c.key, versions.c.document)
                 .join(versions, versions.c.pk == copies.c.version)

@@ -37,8 +37,8 @@ def create(header: PlanHeader) -> Callable[[Connection, Journal], str]:
     return job
 
 
-def add_items(plan: str, items: Sequence[PlanItem]) -> Callable[[Connection, Journal], None]:
-    """A job that appends the items to an open plan."""
+def add_items(plan: str, items: Sequence[PlanItem], lines: Sequence[str]) -> Callable[[Connection, Journal], None]:
+    """A job that appends the items, each with its canonical JSON, to an open plan."""
     rows = [
         {
             "plan": plan,
@@ -48,9 +48,9 @@ def add_items(plan: str, items: Sequence[PlanItem]) -> Callable[[Connection, Jou
             "store": item.decision.store,
             "size": countable(item.size),
             "versions": item.versions,
-            "body": codec.item_text(item),
+            "body": line,
         }
-        for item in items
+        for item, line in zip(items, lines, strict=True)
     ]
 
     def job(connection: Connection, _journal: Journal) -> None:

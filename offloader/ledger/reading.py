@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,26 @@ from sqlalchemy.exc import DBAPIError
 
 from offloader.audit import Head
 from offloader.errors import Permanent
-from offloader.ledger import codec
+from offloader.holds import Hold
+from offloader.ledger import checkpointing, codec, holding, reporting
 from offloader.ledger.bulk import chunks
-from offloader.ledger.schema import copies, documents, events, former_refs, meta, plan_items, plans, scans, versions
+from offloader.ledger.schema import (
+    approvals,
+    copies,
+    documents,
+    events,
+    former_refs,
+    hold_releases,
+    holds,
+    meta,
+    plan_items,
+    plans,
+    scans,
+    versions,
+)
 from offloader.ledger.sqlite import translate
 from offloader.ledger.values import (
+    Approval,
     Copy,
     Entry,
     Event,
@@ -28,11 +45,22 @@ from offloader.ledger.values import (
     Tally,
     VersionEntry,
 )
-from offloader.model import Digest, DocumentRef, Held, Link, State, Verdict
+from offloader.model import Digest, Document, DocumentRef, Held, Link, State, Verdict, Version
 
-_BY_PK = select(documents).where(documents.c.pk.in_(bindparam("pks", expanding=True)))
+# Columns in order, taken by place: names cost more than all the rest where there are millions of rows.
+_BY_PK = select(
+    documents.c.pk,
+    documents.c.source,
+    documents.c.kind,
+    documents.c.id,
+    documents.c.deleted,
+    documents.c.link_id,
+    documents.c.link_url,
+    documents.c.link_ref,
+    documents.c.body,
+).where(documents.c.pk.in_(bindparam("pks", expanding=True)))
 _VERSIONS = (
-    select(versions)
+    select(versions.c.document, versions.c.pk, versions.c.id, versions.c.state, versions.c.detail, versions.c.body)
     .where(versions.c.document.in_(bindparam("pks", expanding=True)))
     .order_by(versions.c.document, versions.c.number, versions.c.pk)
 )
@@ -53,6 +81,7 @@ _IN_STATE = (
     .order_by(versions.c.document)
     .limit(bindparam("limit"))
 )
+_STATES = {state.value: state for state in State}
 _ANY = (
     select(versions.c.document)
     .where(versions.c.scope == bindparam("scope"), versions.c.state == bindparam("state"))
@@ -186,11 +215,22 @@ class Reader:
 
     def plan_items(self, plan_id: str, *, after: int = 0, limit: int = 1000) -> list[tuple[int, PlanItem]]:
         """Up to `limit` items numbered above `after`, each with its number, in order."""
+        lines = self.plan_lines(plan_id, after=after, limit=limit)
+        return [(seq, codec.item(document, line)) for seq, document, line in lines]
+
+    def plan_lines(self, plan_id: str, *, after: int = 0, limit: int = 1000) -> list[tuple[int, int, str]]:
+        """The same as they are kept: number, document's pk, canonical JSON."""
         item = plan_items.c
         query = select(item.seq, item.document, item.body)
         query = query.where(item.plan == plan_id, item.seq > after).order_by(item.seq).limit(limit)
         with self._reading() as connection:
-            return [(seq, codec.item(*rest)) for seq, *rest in connection.execute(query)]
+            return [(row.seq, row.document, row.body) for row in connection.execute(query)]
+
+    def approvals(self, plan_id: str) -> list[Approval]:
+        """What people said about a plan, in the order in which they said it."""
+        query = select(approvals).where(approvals.c.plan == plan_id).order_by(approvals.c.pk)
+        with self._reading() as connection:
+            return [_approval(row) for row in connection.execute(query)]
 
     def plan_codes(self, plan_id: str) -> list[PlanCode]:
         """How many documents, versions and bytes there are by verdict, code and store, in that order."""
@@ -200,6 +240,38 @@ class Reader:
         query = query.where(item.plan == plan_id).group_by(*by).order_by(*by)
         with self._reading() as connection:
             return [PlanCode(Verdict(verdict), *rest) for verdict, *rest in connection.execute(query)]
+
+    def report_lines(self, plan_id: str, *, after: int = 0, limit: int = 2000) -> list[reporting.PlanLine]:
+        """Up to `limit` items numbered above `after`, in order, as sums need them."""
+        with self._reading() as connection:
+            return reporting.lines(connection, plan_id, after, limit)
+
+    def report_documents(
+        self, plan_id: str, *, after: int = 0, limit: int = 2000, outcomes: bool = False
+    ) -> list[reporting.PlanDocument]:
+        """The same with their documents; with `outcomes` also what became of them."""
+        with self._reading() as connection:
+            return reporting.plan_documents(connection, plan_id, after, limit, outcomes=outcomes)
+
+    def growth(self, sources: Collection[str]) -> dict[str, int]:
+        """Bytes of the sources' documents by the month of their creation, as in "2026-01"."""
+        with self._reading() as connection:
+            return reporting.growth(connection, sources)
+
+    def run_period(self, plan_id: str) -> tuple[datetime | None, datetime | None]:
+        """When carrying out the plan began for the first time, and ended for the last; None before that."""
+        with self._reading() as connection:
+            return reporting.run_period(connection, plan_id)
+
+    def reports(self, mode: str, *, limit: int = 100) -> list[reporting.ReportRow]:
+        """The newest reports of this mode that were written, newest first."""
+        with self._reading() as connection:
+            return list(islice(reporting.written(connection, mode), limit))
+
+    def next_report_id(self, day: datetime) -> str:
+        """The id of the next report of that day, as in R-20261122-0001."""
+        with self._reading() as connection:
+            return reporting.next_id(connection, day)
 
     def events(self, *, after: int = 0, limit: int = 1000, document: int | None = None) -> list[Event]:
         """Up to `limit` events numbered above `after`, in order; with `document`, those of one document."""
@@ -215,6 +287,35 @@ class Reader:
         with self._reading() as connection:
             row = connection.execute(query).first()
         return Head() if row is None else Head(row.seq, row.hash.hex())
+
+    def holds(self, *, standing: bool = False) -> list[Hold]:
+        """All legal holds, or those that stand, oldest first."""
+        with self._reading() as connection:
+            found = holding.read(connection)
+        return [hold for hold in found if not standing or hold.released_at is None]
+
+    def unnoted_holds(self) -> bool:
+        """Whether a hold or a release has no event yet."""
+        with self._reading() as connection:
+            return any(
+                connection.execute(select(table.c.at).where(table.c.noted.is_(None)).limit(1)).first() is not None
+                for table in (holds, hold_releases)
+            )
+
+    def bare_documents(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, Document]]:
+        """Up to `limit` documents with numbers above `after`, each with its number and without its versions."""
+        with self._reading() as connection:
+            return holding.bare_documents(connection, after, limit)
+
+    def event_texts(self, *, after: int = 0, limit: int = 1000) -> list[checkpointing.EventText]:
+        """Up to `limit` events numbered above `after`, in order, as the text that hashes are over."""
+        with self._reading() as connection:
+            return checkpointing.texts(connection, after, limit)
+
+    def checkpoints(self) -> list[checkpointing.CheckpointRow]:
+        """All checkpoints of the event log, smallest first."""
+        with self._reading() as connection:
+            return checkpointing.read(connection)
 
     def meta(self, key: str) -> str | None:
         """What `set_meta` kept under this key."""
@@ -236,33 +337,29 @@ def _entries(connection: Connection, pks: Sequence[int]) -> list[Entry]:
         held: dict[int, dict[int, list[Copy]]] = {}
         for row in connection.execute(_COPIES, key):
             held.setdefault(row.document, {}).setdefault(row.version, []).append(_copy(row))
-        listed: dict[int, list[Row[Any]]] = {}
-        for row in connection.execute(_VERSIONS, key):
-            listed.setdefault(row.document, []).append(row)
-        for row in connection.execute(_BY_PK, key):
-            built[row.pk] = _entry(row, listed.get(row.pk, []), held.get(row.pk, {}))
+        listed: dict[int, list[Sequence[Any]]] = {}
+        for owner, *version in connection.execute(_VERSIONS, key).all():
+            listed.setdefault(owner, []).append(version)
+        for pk, *document in connection.execute(_BY_PK, key).all():
+            built[pk] = _entry(pk, document, listed.get(pk, ()), held.get(pk, {}))
     return [built[pk] for pk in pks if pk in built]
 
 
-def _entry(row: Row[Any], listed: Sequence[Row[Any]], held: Mapping[int, Sequence[Copy]]) -> Entry:
-    values = {version.id: codec.version(version.body) for version in listed}
-    fields = codec.load(row.body)
+def _entry(pk: int, row: Sequence[Any], listed: Sequence[Sequence[Any]], held: Mapping[int, Sequence[Copy]]) -> Entry:
+    """One document from the columns of `_BY_PK` and of `_VERSIONS`, in their order."""
+    source, kind, name, deleted, link_id, link_url, link_ref, body = row
+    fields = codec.load(body)
     current = set(fields.get("versions", ()))
-    entries = tuple(
-        VersionEntry(
-            pk=version.pk,
-            version=values[version.id],
-            state=State(version.state),
-            copies=tuple(held.get(version.pk, ())),
-            detail=version.detail,
-            gone=version.id not in current,
-        )
-        for version in listed
-    )
-    link = Link(row.link_id, row.link_url) if row.link_id is not None else None
-    document = codec.document(DocumentRef(row.source, row.kind, row.id), fields, values)
-    ref = codec.load(row.link_ref) if row.link_ref else {}
-    return Entry(row.pk, document, entries, link, ref, bool(row.deleted))
+    values: dict[str, Version] = {}
+    entries = []
+    for version_pk, version_id, state, detail, text in listed:
+        values[version_id] = version = codec.version(text)
+        copies_ = tuple(held.get(version_pk, ()))
+        entries.append(VersionEntry(version_pk, version, _STATES[state], copies_, detail, version_id not in current))
+    link = Link(link_id, link_url) if link_id is not None else None
+    document = codec.document(DocumentRef(source, kind, name), fields, values)
+    ref = codec.load(link_ref) if link_ref else {}
+    return Entry(pk, document, tuple(entries), link, ref, bool(deleted))
 
 
 def _copy(row: Row[Any]) -> Copy:
@@ -274,6 +371,13 @@ def _plan(row: Row[Any]) -> PlanRow:
     created = codec.when(row.created)
     assert created is not None
     return PlanRow(row.id, codec.header(row.header), row.status, row.sha256, codec.load(row.totals), created)
+
+
+def _approval(row: Row[Any]) -> Approval:
+    fields = dict(row._mapping)
+    del fields["pk"]
+    times = {name: datetime.fromisoformat(fields[name]) for name in ("at", "valid_until")}
+    return Approval(**(fields | times))
 
 
 def _event(row: Row[Any]) -> Event:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: the revision that this program works with; revisions are four digits and only grow
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -186,6 +186,9 @@ holds = Table(
     Column("released_at", String),
     #: number of the event that tells of it, None until the log's writer has noted it
     Column("noted", Integer),
+    #: how the person was recognised, and a compact JWS over what they said, empty if nobody could sign
+    Column("proof", String, nullable=False, server_default=""),
+    Column("signature", Text, nullable=False, server_default=""),
 )
 
 #: who has agreed to a hold's release; it takes two
@@ -197,6 +200,8 @@ hold_releases = Table(
     Column("reason", Text, nullable=False),
     Column("at", String, nullable=False),
     Column("noted", Integer),
+    Column("proof", String, nullable=False, server_default=""),
+    Column("signature", Text, nullable=False, server_default=""),
 )
 
 #: signed heads of the event log's Merkle tree

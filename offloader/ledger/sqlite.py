@@ -19,7 +19,15 @@ from offloader.errors import ConfigError, OffloaderError, Permanent, Refused, St
 
 #: how long to wait for somebody else's lock on the file, seconds
 _BUSY = 30.0
-_REFUSALS = ("illegal transition", "a version begins as seen", "append-only", "sealed", "plans are kept")
+_REFUSALS = (
+    "illegal transition",
+    "a version begins as seen",
+    "append-only",
+    "sealed",
+    "plans are kept",
+    "a hold",
+    "holds are",
+)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -70,8 +70,8 @@ class Entry:
 class Step:
     """One legal transition of one version, with what goes along in the same transaction.
 
-    `version` is a VersionEntry's pk. `data` (JSON-able) goes into the event; `copy` is written over the one that
-    the version has in the same store.
+    `version` is a VersionEntry's pk. `data` (JSON-able) goes into the event; `copy`, and those in `further` stores, are
+    written over the ones that the version has in the same stores.
     """
 
     version: int
@@ -80,6 +80,12 @@ class Step:
     detail: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     copy: Copy | None = None
+    further: tuple[Copy, ...] = ()
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        """Every copy that goes along."""
+        return self.further if self.copy is None else (self.copy, *self.further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,10 @@ class ScanState:
 class PlanHeader:
     """What a plan was made from; everything JSON-able.
 
-    `policies`: name → fingerprint. `proofs`: store → {"sha256", "expires"}. `limits`, `scope`: as the operator
-    gave them. `by`: who made it.
+    `policies`: source → fingerprint. `proofs`: store → {"sha256", "expires", …}. `limits`, `scope`: as the operator
+    gave them. `by`: who made it. `terms`: source → {"name", "version", "layers": [[where, SHA-256], …], "tables"} of
+    its policy. `approvals`: {"people", "preparer", "days"} and `caps`: {"documents", "bytes", "percent", "kinds",
+    "pilot"}, each the strictest of all policies and limits. `pilot`, only of a pilot: {"documents", "seed", "of"}.
     """
 
     sources: tuple[str, ...]
@@ -127,17 +135,61 @@ class PlanHeader:
     scope: Mapping[str, Any] = field(default_factory=dict)
     by: str = ""
     created: datetime | None = None
+    terms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    approvals: Mapping[str, Any] = field(default_factory=dict)
+    caps: Mapping[str, Any] = field(default_factory=dict)
+    pilot: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """What a plan says about one document (an Entry's pk). `size` in bytes, of all `versions` together."""
+    """What a plan says about one document (an Entry's pk). `size` in bytes, of all `versions` together.
+
+    `ref` and `version_ids` (oldest first; empty where the only version has the document's id) are those of then.
+    """
 
     document: int
     decision: Decision
     etag: str
     size: int
     versions: int
+    ref: DocumentRef | None = None
+    version_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What one person said about one plan, at one time; `sha256` is the plan's as that person saw it."""
+
+    plan: str
+    sha256: str
+    #: short name in `people`
+    person: str
+    #: how the person was recognised: "login:jdevries", "key:<thumbprint>"
+    proof: str
+    role: str
+    #: approved, rejected or withdrawn
+    said: str
+    reason: str
+    at: datetime
+    valid_until: datetime
+    #: compact JWS over `statement`; empty if nobody could sign
+    signature: str = ""
+
+    @property
+    def statement(self) -> dict[str, str]:
+        """What is signed: everything but the signature."""
+        return {
+            "plan": self.plan,
+            "sha256": self.sha256,
+            "person": self.person,
+            "proof": self.proof,
+            "role": self.role,
+            "said": self.said,
+            "reason": self.reason,
+            "at": self.at.isoformat(),
+            "valid_until": self.valid_until.isoformat(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ the next step of the same document begins.
 
 from __future__ import annotations
 
+import json
 import queue
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 
+from offloader.audit import canonical
 from offloader.errors import (
     AuthError,
     Drift,
@@ -24,18 +26,24 @@ from offloader.errors import (
     StoreFull,
     Transient,
 )
-from offloader.ledger import Copy, Entry, Step, VersionEntry
-from offloader.model import DocumentRef, Link, LocationProof, State, Strategy, Verdict
-from offloader.moves.batches import Batch, Batches, BatchResult, Stage
+from offloader.ledger import Entry, Step, VersionEntry
+from offloader.model import DocumentRef, Link, LocationProof, Reason, State, Strategy, Verdict
+from offloader.moves.approving import check_approvals
+from offloader.moves.batches import Batch, Batches, BatchResult, HeldBack, Stage
+from offloader.moves.caps import OUTCOME, check_caps
+from offloader.moves.checkpoints import close
 from offloader.moves.copying import CopyTask
+from offloader.moves.holding import HELD, Holds, elsewhere
 from offloader.moves.missing import note_deleted
-from offloader.moves.plan import check_drift, check_limits, decisions_of, live, plan_of
+from offloader.moves.plan import UNDER_WAY
 from offloader.moves.proofs import changes, keep
 from offloader.moves.reading import Copied, Group, Reader
 from offloader.moves.report import RunReport, sentence
+from offloader.moves.sealing import check_drift, check_file, decisions_of, live, plan_of
 from offloader.moves.site import Site
-from offloader.moves.withdrawing import withdraw
-from offloader.ports import LinkRequest, Outcome, Status
+from offloader.moves.withdrawing import withdraw, withdraw_elsewhere
+from offloader.moves.work import Work
+from offloader.ports import Outcome, Status
 
 #: these end the run: nothing is wrong with the document, going on is pointless
 STOPPING = (Exhausted, AuthError, Drift)
@@ -44,56 +52,19 @@ RUNNING = "apply"
 STORERS = 8
 
 
-@dataclass(slots=True)
-class Work:
-    """One document on its way."""
-
-    entry: Entry
-    store: str
-    link: Link
-    #: versions still to be copied, by ledger key
-    waiting: set[int] = field(default_factory=set)
-    copies: dict[int, Copy] = field(default_factory=dict)
-    attempted: bool = False
-    tries: int = 0
-    link_ref: dict[str, str] = field(default_factory=dict)
-    failed: bool = False
-
-    @property
-    def versions(self) -> list[VersionEntry]:
-        return live(self.entry)
-
-    @property
-    def stores(self) -> set[str]:
-        """Where its versions lie."""
-        return {copy.store for version in self.versions for copy in version.copies} | {
-            copy.store for copy in self.copies.values()
-        }
-
-    def request(self) -> LinkRequest:
-        return LinkRequest(
-            document=self.entry.document, link=self.link, attempted=self.attempted, link_ref=self.link_ref
-        )
-
-    def steps(self, to: State, detail: str = "", rule: str | None = None) -> list[Step]:
-        return [
-            Step(version=version.pk, to=to, detail=detail, rule=rule, data={"link": self.link.id})
-            for version in self.versions
-            if version.state is not State.DONE
-        ]
-
-
-def apply_plan(site: Site, plan_id: str, *, trusted: bool = False) -> RunReport:
+def apply_plan(site: Site, plan_id: str, *, trusted: bool = False, lines: Iterable[bytes] | None = None) -> RunReport:
     """Carry out a sealed plan and report. `trusted`: it was made just now, under the same lock.
 
-    Raises Drift when the world is not what the plan was made for, Refused when it exceeds a limit or was
-    applied before; in both cases nothing was done.
+    Raises Drift when the world is not what the plan was made for, or `lines` (the plan as a file) are not the plan;
+    Refused when the plan exceeds a cap, lacks an approval, or was applied before. In all cases nothing was done.
     """
     row = plan_of(site, plan_id)
+    if lines is not None:
+        check_file(site, plan_id, lines)
     if row.status not in ("sealed", "applying"):
-        raise Refused(f"plan {plan_id} is {row.status}; only a sealed plan can be applied")
-    known = sum(tally.documents for tally in site.ledger.tally().values())
-    check_limits(site.limits, row.totals, known)
+        raise Refused(f"plan {plan_id} is {row.status}; only a sealed plan can be applied", rule="plan-status")
+    check_caps(site, row)
+    check_approvals(site, row)
     if not trusted:
         check_drift(site, plan_id)
     suspect = bool(site.ledger.meta(RUNNING)) or row.status == "applying"
@@ -106,10 +77,33 @@ def apply_plan(site: Site, plan_id: str, *, trusted: bool = False) -> RunReport:
     _Applier(site, plan_id, report, suspect=suspect, total=row.totals["verdicts"].get(Verdict.MOVE, 0)).run()
     report.seconds = site.context.monotonic() - started
     report.crm_requests = requests_of(site) - before
+    _note_outcome(site, report)
     if report.stopped is None:
         site.ledger.set_plan_status(plan_id, "done")
         site.ledger.set_meta(RUNNING, "")
+    report.checkpoint = close(site)
     return report
+
+
+def _note_outcome(site: Site, report: RunReport) -> None:
+    """Keep what came of a plan; one that was carried out in parts is the sum of what each part moved."""
+    key = OUTCOME.format(report.plan)
+    before = json.loads(site.ledger.meta(key) or "{}")
+    outcome = {
+        "plan": report.plan,
+        "moved": report.moved + before.get("moved", 0),
+        "versions": report.versions_moved + before.get("versions", 0),
+        "bytes": report.bytes + before.get("bytes", 0),
+        "requests": sum(report.crm_requests.values()) + before.get("requests", 0),
+        "seconds": round(report.seconds + before.get("seconds", 0), 3),
+        "failed": report.failed,
+        "conflict": report.conflict,
+        "review": report.review,
+        "stopped": report.stopped or "",
+        "limits": {name: source.usage().limit for name, source in site.sources.items()},
+    }
+    site.ledger.record_event("applied", data=outcome)
+    site.ledger.set_meta(key, canonical(outcome))
 
 
 def requests_of(site: Site) -> Counter[str]:
@@ -137,7 +131,10 @@ class _Applier:
         }
         self._batches = Batches(site)
         self._works_by_version: dict[int, Work] = {}
-        self._superseded = site.ledger.superseded()
+        #: by version, the store and the key of each copy of what somebody has overwritten in the CRM since
+        self._superseded: dict[int, list[tuple[str, str]]] = {}
+        for (pk, store), key in site.ledger.superseded().items():
+            self._superseded.setdefault(pk, []).append((store, key))
         self._reading = 0
         self._copied = 0
         #: reads in a row that failed after all tries: when every thread has had one, nobody answers any more
@@ -196,12 +193,44 @@ class _Applier:
 
     def _works(self, plan_id: str) -> Iterator[Work]:
         for rows in decisions_of(self._site, plan_id):
+            holds = Holds.of(self._site)
             for entry, item in rows:
+                decision = holds.decision(entry, item.decision, self._superseded.keys())
                 if item.decision.verdict is not Verdict.MOVE or item.decision.store is None:
-                    withdraw(self._site, entry)
+                    if not holds.forbids_removal(entry):
+                        self._withdraw(entry)
                     continue
                 link = entry.link or self._site.links.link(entry.document.ref)
-                yield Work(entry, item.decision.store, link, link_ref=dict(entry.link_ref))
+                work = Work(entry, item.decision.stores, link, link_ref=dict(entry.link_ref))
+                if decision.code == HELD and (steps := self._hold_back(work, decision.reasons[-1])):
+                    self._site.ledger.advance(steps)
+                    continue
+                # its link may have been written before a hold kept it
+                work.attempted = entry.link is not None or any(version.copies for version in entry.versions)
+                yield work
+
+    def _hold_back(self, work: Work, reason: Reason) -> list[Step]:
+        """Leave a document where it is, with the copies it has; nothing to do for one that is done or held already."""
+        held = {version.pk for version in work.versions if version.state is State.HELD}
+        steps = [step for step in work.steps(State.HELD, reason.text, reason.rule) if step.version not in held]
+        if steps:
+            self._report.held += 1
+            self._report.reasons[f"{Verdict.KEEP} {HELD}"] += 1
+            self._report.examples.setdefault(f"{Verdict.KEEP} {HELD}", reason.text)
+        return steps
+
+    def _withdraw(self, entry: Entry) -> None:
+        """Take away the copies of a document that stays. What cannot be taken away is said, and tried in every run."""
+        try:
+            withdraw(self._site, entry)
+        except OffloaderError as error:
+            said = f"it stays in the CRM, but a copy of it could not be taken away: {error}"
+            stays = [v.pk for v in live(entry) if v.state not in (State.DONE, State.FAILED)]
+            self._site.ledger.advance([Step(version=pk, to=State.FAILED, detail=said) for pk in stays])
+            self._report.failed += 1
+            self._report.error(entry.document, said)
+            if isinstance(error, STOPPING):
+                self._stop(error)
 
     def _hand_out(self, copiers: ThreadPoolExecutor) -> None:
         while not self._fed and self._reading < self._most_reading and self._held < self._site.pace.memory:
@@ -220,31 +249,56 @@ class _Applier:
         states = {version.state for version in work.versions}
         if states <= {State.DONE}:
             return
+        if not states <= UNDER_WAY:
+            self._left_behind(work, states)
+            return
+        lacking = [store for v in work.versions if v.state is State.LINKED for store in work.lacking(v)]
+        if lacking:
+            self._give_up(work, f"its link stands, but no verified copy in {lacking[0]}; its original stays")
+            return
         if states <= {State.LINKED, State.DONE}:
             self._enqueue(Stage.REMOVE, work)
             return
-        if work.store in self._closed_stores or not self._store_is_proven(work.store):
+        if not all(self._store_is_proven(store) for store in work.wanted):
             return
-        name = work.entry.document.ref.source
         for version in work.versions:
-            known = next((copy for copy in version.copies if copy.store == work.store), None)
-            if version.state in (State.VERIFIED, State.LINKED, State.DONE) and known is not None:
-                work.copies[version.pk] = known
+            held = {copy.store: copy for copy in version.copies}
+            known = version.state is State.DONE or not work.lacking(version)
+            if version.state in (State.VERIFIED, State.LINKED, State.DONE) and known and held:
+                first = [held[store] for store in work.wanted if store in held]
+                work.copies[version.pk] = tuple(first or version.copies)
                 work.attempted = True
-                continue
-            task = CopyTask(version.pk, work.entry.document, version.version, work.store)
-            work.waiting.add(version.pk)
-            self._works_by_version[version.pk] = work
-            self._reading += 1
-            self._held += task.held
-            group = self._group(work)
-            if not group.takes(task):
-                self._send(name, group, copiers)
-            group.add(task, known)
-            if len(group.tasks) >= group.most:
-                self._send(name, group, copiers)
+            else:
+                self._read(work, version, copiers)
         if not work.waiting:
             self._enqueue(Stage.LINK, work)
+
+    def _give_up(self, work: Work, said: str) -> None:
+        self._site.ledger.advance(work.steps(State.FAILED, said))
+        self._report.failed += 1
+        self._report.error(work.entry.document, said)
+
+    def _left_behind(self, work: Work, states: set[State]) -> None:
+        """An earlier part of this run, or a later plan, settled the document otherwise: the next plan sees to it."""
+        if State.FAILED in states:
+            self._report.failed += 1
+            self._report.error(work.entry.document, "it failed before; the next plan tries again")
+        elif State.CONFLICT in states:
+            self._report.conflict += 1
+
+    def _read(self, work: Work, version: VersionEntry, copiers: ThreadPoolExecutor) -> None:
+        first, *further = work.wanted
+        task = CopyTask(version.pk, work.entry.document, version.version, first, tuple(further), version.copies)
+        work.waiting.add(version.pk)
+        self._works_by_version[version.pk] = work
+        self._reading += 1
+        self._held += task.held
+        group, name = self._group(work), work.entry.document.ref.source
+        if not group.takes(task):
+            self._send(name, group, copiers)
+        group.add(task)
+        if len(group.tasks) >= group.most:
+            self._send(name, group, copiers)
 
     def _group(self, work: Work) -> Group:
         ref = work.entry.document.ref
@@ -257,6 +311,8 @@ class _Applier:
 
     def _store_is_proven(self, name: str) -> bool:
         """Whether a write may rest on the store's proof now; re-proves a stale one, and compares it with the plan's."""
+        if name in self._closed_stores:
+            return False
         proof = self._proofs.get(name)
         if proof is not None and proof.usable_at(self._site.context.now()):
             return True
@@ -298,42 +354,75 @@ class _Applier:
         self._reading -= 1
         self._held -= task.held
         work.waiting.discard(task.pk)
-        event = self._without_superseded(event)
+        if event.error is None and task.pk in self._superseded:
+            holds = Holds.of(self._site)
+            if ids := holds.forbids_removal(work.entry):
+                # a hold since this run began: what is stored stays, and the new copy is made again after its release
+                work.failed = True
+                steps.append(Step(version=task.pk, to=State.HELD, detail=holds.reason(ids).text))
+                return
+            event = self._without_superseded(event)
         if event.copy is not None:
+            detail = "found in the store" if event.reused else ""
+            steps.append(Step(version=task.pk, to=State.COPIED, copy=event.copy, further=event.further, detail=detail))
+            self._report.versions_copied += not event.reused
+            self._report.further_copies += len(event.further)
+        if event.copy is not None and event.error is None:
             self._misses = 0
             self._copied += 1
             self._site.progress("copy", self._copied, self._plan.totals["versions"])
-            work.copies[task.pk] = event.copy
-            detail = "found in the store" if event.reused else ""
-            steps.append(Step(version=task.pk, to=State.COPIED, copy=event.copy, detail=detail))
+            work.copies[task.pk] = (event.copy, *event.further)
             steps.append(Step(version=task.pk, to=State.VERIFIED, data={"sha256": event.copy.digest.sha256}))
-            self._report.versions_copied += not event.reused
         else:
-            assert event.error is not None
-            self._copy_failed(work, task, event.error, steps)
+            self._copy_failed(work, event, steps)
         if not work.waiting and not work.failed:
+            self._copied_whole(work, steps, after)
+
+    def _copied_whole(self, work: Work, steps: list[Step], after: list[tuple[Stage, Work]]) -> None:
+        """All versions lie where they shall: copies elsewhere are taken away, and the document can be linked."""
+        if elsewhere(work.entry, work.wanted):
+            holds = Holds.of(self._site)
+            if ids := holds.forbids_removal(work.entry):
+                steps.extend(self._hold_back(work, holds.reason(ids)))
+                return
+        try:
+            withdraw_elsewhere(self._site, work.entry, work.wanted)
+        except OffloaderError as error:
+            said = f"a copy of it could not be taken away from where it may no longer be: {error}"
+            steps.extend(work.steps(State.FAILED, said))
+            self._report.failed += 1
+            self._report.error(work.entry.document, said)
+        else:
             after.append((Stage.LINK, work))
 
     def _without_superseded(self, event: Copied) -> Copied:
-        """Take away the copy of what somebody has overwritten in the CRM, now that the newer bytes are stored."""
-        copy = event.copy
-        old = self._superseded.get((event.task.pk, copy.store)) if copy is not None else None
-        if copy is None or old is None or old == copy.key:
-            return event
-        try:
-            self._site.stores[copy.store].delete(old)
-        except OffloaderError as error:
-            return Copied(event.task, error=error)
+        """Take away the copies of what somebody has overwritten in the CRM, now that the newer bytes are stored."""
+        pk = event.task.pk
+        new = {copy.store: copy.key for copy in (event.copy, *event.further) if copy is not None}
+        for store, old in self._superseded[pk]:
+            if new.get(store) == old:
+                continue
+            try:
+                self._site.stores[store].delete(old)
+            except OffloaderError as error:
+                return replace(event, error=error, where=store)
+            if store not in new:
+                self._site.ledger.forget_copies([pk], store=store)
         return event
 
-    def _copy_failed(self, work: Work, task: CopyTask, error: OffloaderError, steps: list[Step]) -> None:
+    def _copy_failed(self, work: Work, event: Copied, steps: list[Step]) -> None:
+        task, error = event.task, event.error
+        assert error is not None
         already = work.failed
         work.failed = True
         if isinstance(error, STOPPING):
+            if event.copy is not None:
+                # what is verified is known to the next run, which makes what is missing
+                steps.append(Step(version=task.pk, to=State.PLANNED, detail=str(error)))
             self._stop(error)
             return
         if isinstance(error, StoreFull):
-            self._closed_stores[task.store] = error
+            self._closed_stores[event.where or task.store] = error
         if isinstance(error, Transient):
             self._misses += 1
             if self._misses > self._threads:
@@ -364,12 +453,14 @@ class _Applier:
                 self._stop(result.error)
                 return
             if isinstance(result.error, StoreFull):
-                self._closed_stores.update({work.store: result.error for work in works})
+                self._closed_stores.update({store: result.error for work in works for store in work.wanted})
             for work in works:
                 self._again(result.stage, work, str(result.error), steps, after)
             return
         for work, outcome in zip(works, result.outcomes, strict=True):
-            if outcome.status is Status.RETRY:
+            if isinstance(outcome, HeldBack):
+                steps.extend(self._hold_back(work, outcome.reason))
+            elif outcome.status is Status.RETRY:
                 self._again(result.stage, work, outcome.reason, steps, after)
             elif result.stage is Stage.LINK:
                 self._linked(work, outcome, steps, links, after)
@@ -418,9 +509,8 @@ class _Applier:
         report.originals_removed += 1
         report.moved += 1
         report.versions_moved += len(work.versions)
-        report.bytes += sum(copy.digest.size for copy in work.copies.values())
-        if not work.copies:
-            report.bytes += sum(copy.digest.size for version in work.versions for copy in version.copies[:1])
+        first = [work.copies.get(version.pk, version.copies)[:1] for version in work.versions]
+        report.bytes += sum(copy.digest.size for copies in first for copy in copies)
         self._site.progress("move", report.moved, self._total)
 
     def _stays(self, work: Work, outcome: Outcome, steps: list[Step]) -> None:

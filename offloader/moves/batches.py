@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offloader.errors import IntegrityError, OffloaderError
-from offloader.model import State
+from offloader.model import Reason, State
 from offloader.moves.catalog import write_segments, write_states
+from offloader.moves.holding import Holds
 from offloader.moves.reading import MAX_WAIT
 from offloader.moves.site import Site
 from offloader.ports import Outcome, Status
@@ -31,12 +32,19 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """In place of an outcome: a legal hold keeps the document, nothing was done."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
     """`outcomes` pairs with `works` in order, or `error` says why nothing can be said of any."""
 
     stage: Stage
     works: Sequence[Any]
-    outcomes: Sequence[Outcome] = field(default_factory=tuple)
+    outcomes: Sequence[Outcome | HeldBack] = field(default_factory=tuple)
     error: OffloaderError | None = None
 
 
@@ -51,10 +59,6 @@ class Batches:
         """Do the batch's step; always answers, with outcomes or with the error."""
         try:
             outcomes = self._step(batch)
-            if len(outcomes) != len(batch.works):
-                raise IntegrityError(
-                    f"{batch.source}: {len(outcomes)} answers to {len(batch.works)} requests of {batch.stage.value}"
-                )
         except OffloaderError as error:
             done(BatchResult(batch.stage, batch.works, error=error))
         except Exception as error:  # noqa: BLE001 - the worker's top: the coordinator must hear of every end
@@ -63,8 +67,30 @@ class Batches:
         else:
             done(BatchResult(batch.stage, batch.works, outcomes))
 
-    def _step(self, batch: Batch) -> Sequence[Outcome]:
+    def _step(self, batch: Batch) -> Sequence[Outcome | HeldBack]:
         self._pause(max(work.tries for work in batch.works))
+        held = self._held_back(batch)
+        free = [work for number, work in enumerate(batch.works) if number not in held]
+        outcomes = self._act(replace(batch, works=free)) if free else ()
+        if len(outcomes) != len(free):
+            raise IntegrityError(
+                f"{batch.source}: {len(outcomes)} answers to {len(free)} requests of {batch.stage.value}"
+            )
+        rest = iter(outcomes)
+        return [held[number] if number in held else next(rest) for number in range(len(batch.works))]
+
+    def _held_back(self, batch: Batch) -> dict[int, HeldBack]:
+        """What holds forbid to link or remove, asked in the same breath: one may have been added since the plan."""
+        holds = Holds.of(self._site)
+        found = {}
+        for number, work in enumerate(batch.works):
+            if batch.stage is Stage.REMOVE and work.entry.document.strategy.in_place:
+                continue  # the link has replaced it already; the source only looks whether that still stands
+            if ids := holds.freezing(work.entry):
+                found[number] = HeldBack(holds.reason(ids))
+        return found
+
+    def _act(self, batch: Batch) -> Sequence[Outcome]:
         source = self._site.sources[batch.source]
         requests = [work.request() for work in batch.works]
         if batch.stage is Stage.REMOVE:
@@ -73,10 +99,7 @@ class Batches:
             return outcomes
         write_segments(
             dict(self._site.stores),
-            (
-                (work.entry.document, work.link, [(v.version, work.copies[v.pk]) for v in work.versions])
-                for work in batch.works
-            ),
+            [(work.entry.document, work.link, work.placed()) for work in batch.works],
         )
         return source.link(requests)
 

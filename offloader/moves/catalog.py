@@ -45,12 +45,14 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Became:
-    """What became of a document: its state, what the source calls its link, and when."""
+    """What became of a document: its state, what the source calls its link, when, and as what it stands in the CRM
+    again, if it was restored."""
 
     ref: DocumentRef
     state: State
     link_ref: Mapping[str, str]
     at: str
+    document: Document | None = None
 
 
 def write_segments(
@@ -76,8 +78,12 @@ def write_states(
     batch: Iterable[tuple[DocumentRef, Mapping[str, str], Iterable[str]]],
     state: State,
     now: datetime,
+    restored: Mapping[DocumentRef, Document] | None = None,
 ) -> None:
-    """Note in the stores what became of documents: reference, link_ref, and the stores that hold it."""
+    """Note in the stores what became of documents: reference, link_ref, and the stores that hold it.
+
+    `restored` has those that stand in the CRM again, by the reference that they had.
+    """
     lines: dict[tuple[str, str], list[bytes]] = defaultdict(list)
     for ref, link_ref, held_by in batch:
         value = {
@@ -89,6 +95,8 @@ def write_states(
             "link_ref": dict(link_ref),
             "at": now.isoformat(),
         }
+        if restored and ref in restored:
+            value["as"] = _document_fields(restored[ref], [_version_fields(each) for each in restored[ref].versions])
         for store in set(held_by):
             lines[store, ref.source].append(_encode(value).encode("ascii") + b"\n")
     for (store, source), written in lines.items():
@@ -126,8 +134,18 @@ def _when(value: str | None) -> datetime | None:
 
 
 def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]) -> bytes:
-    value: dict[str, Any] = {
+    versions = [{**_version_fields(version), **_copy_fields(copy)} for version, copy in copies]
+    value = {
         "format": FORMAT,
+        "link": {"id": link.id, "url": link.url},
+        **_document_fields(document, versions),
+    }
+    # ASCII only: names that are no valid Unicode survive, and any editor can show the file.
+    return _encode(value).encode("ascii") + b"\n"
+
+
+def _document_fields(document: Document, versions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
         "source": document.ref.source,
         "kind": document.ref.kind,
         "id": document.ref.id,
@@ -137,39 +155,41 @@ def _line(document: Document, link: Link, copies: Sequence[tuple[Version, Copy]]
         "modified": _time(document.modified),
         "strategy": document.strategy.value,
         "etag": document.etag,
-        "link": {"id": link.id, "url": link.url},
         "extra": dict(document.extra),
         "parents": [
             {"type": p.type, "id": p.id, "signals": dict(p.signals), "sharing": dict(p.sharing)}
             for p in document.parents
         ],
-        "versions": [_version_fields(version, copy) for version, copy in copies],
+        "versions": versions,
     }
-    # ASCII only: names that are no valid Unicode survive, and any editor can show the file.
-    return _encode(value).encode("ascii") + b"\n"
 
 
-def _version_fields(version: Version, copy: Copy) -> dict[str, Any]:
+def _version_fields(version: Version) -> dict[str, Any]:
     return {
         "id": version.id,
         "number": version.number,
         "name": version.name,
         "mime": version.mime,
-        "size": copy.digest.size,
-        "sha256": copy.digest.sha256,
-        "md5": copy.digest.md5,
-        "key": copy.key,
-        "verified": _time(copy.verified_at),
         "etag": version.etag,
         "current": version.current,
         "created": _time(version.created),
         "modified": _time(version.modified),
         "extra": dict(version.extra),
-        "held": {"size": copy.held.size, "sha256": copy.held.sha256, "form": copy.held.form} if copy.held else None,
         # as the CRM described it
         "crm_size": version.size,
         "crm_size_slack": version.size_slack,
         "crm_checksum": [version.checksum.algorithm, version.checksum.hex] if version.checksum else None,
+    }
+
+
+def _copy_fields(copy: Copy) -> dict[str, Any]:
+    return {
+        "size": copy.digest.size,
+        "sha256": copy.digest.sha256,
+        "md5": copy.digest.md5,
+        "key": copy.key,
+        "verified": _time(copy.verified_at),
+        "held": {"size": copy.held.size, "sha256": copy.held.sha256, "form": copy.held.form} if copy.held else None,
     }
 
 
@@ -186,7 +206,11 @@ def _described(value: Mapping[str, Any], store: str) -> Described:
         )
         for each in value["versions"]
     }
-    document = Document(
+    return Described(_document(value), Link(value["link"]["id"], value["link"]["url"]), copies)
+
+
+def _document(value: Mapping[str, Any]) -> Document:
+    return Document(
         ref=DocumentRef(value["source"], value["kind"], value["id"]),
         title=value["title"],
         versions=tuple(_version(each) for each in value["versions"]),
@@ -198,7 +222,6 @@ def _described(value: Mapping[str, Any], store: str) -> Described:
         etag=value["etag"],
         extra=value["extra"],
     )
-    return Described(document, Link(value["link"]["id"], value["link"]["url"]), copies)
 
 
 def _version(each: Mapping[str, Any]) -> Version:
@@ -222,4 +245,5 @@ def _became(value: Mapping[str, Any]) -> Became:
     if value["format"] != STATES_FORMAT:
         raise ValueError(f"the format {value['format']!r} is not known")
     ref = DocumentRef(value["source"], value["kind"], value["id"])
-    return Became(ref, State(value["state"]), value["link_ref"], value["at"])
+    stands = _document(value["as"]) if "as" in value else None
+    return Became(ref, State(value["state"]), value["link_ref"], value["at"], stands)

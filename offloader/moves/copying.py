@@ -17,16 +17,22 @@ SMALL = 2 << 20
 
 @dataclass(frozen=True, slots=True)
 class CopyTask:
-    """One version to be copied to one store."""
+    """One version to be copied to one store, and from there to further ones. `known`: copies that the ledger knows."""
 
     pk: int
     document: Document
     version: Version
     store: str
+    further: tuple[str, ...] = ()
+    known: tuple[Copy, ...] = ()
 
     @property
     def key(self) -> str:
         return document_key(self.document.ref, self.version)
+
+    def known_in(self, store: str) -> Copy | None:
+        """The copy that the ledger knows in this store."""
+        return next((copy for copy in self.known if copy.store == store), None)
 
     @property
     def what(self) -> str:
@@ -103,13 +109,34 @@ def check_against_crm(task: CopyTask, digest: Digest) -> None:
         )
 
 
-def existing_copy(store: Store, task: CopyTask, known: Copy | None, site: Site) -> Copy | None:
+def duplicate(site: Site, task: CopyTask, first: Copy, name: str, *, data: bytes | None, look: bool) -> Copy:
+    """A further copy of a verified one, from its bytes in memory or else read back from its store.
+
+    `look`: one may be there already, so it is measured before anything is written. Raises IntegrityError if the
+    first copy does not give what was verified, or the store holds other bytes than were sent.
+    """
+    store = site.stores[name]
+    known = task.known_in(name)
+    if known is not None or look:
+        key = known.key if known is not None else task.key
+        there = store.stat(key)
+        if there is not None and (there.sha256, there.size) == (first.digest.sha256, first.digest.size):
+            return Copy(name, key, first.digest, site.context.now(), there.held)
+    chunks = site.stores[first.store].read(first.key) if data is None else [data]
+    stored = store.put(task.key, chunks, size=first.digest.size, digest=first.digest)
+    if (stored.sha256, stored.size) != (first.digest.sha256, first.digest.size):
+        raise IntegrityError(f"{task.what}: the store {name} holds other bytes than were sent")
+    return Copy(name, task.key, first.digest, site.context.now(), stored.held)
+
+
+def existing_copy(store: Store, task: CopyTask, site: Site) -> Copy | None:
     """A copy that an earlier run left behind, if it is provably the right bytes; otherwise None.
 
     Known to the ledger: the stored bytes must have the digest that was verified then. Not known: they must
     have the CRM's own checksum. In both cases they are read back now.
     """
-    if known is not None and known.store == task.store:
+    known = task.known_in(task.store)
+    if known is not None:
         stored = store.stat(known.key)
         if stored is not None and stored.sha256 == known.digest.sha256 and stored.size == known.digest.size:
             return Copy(known.store, known.key, known.digest, site.context.now(), stored.held)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offloader.model import Document, Verdict
+from offloader.moves.holding import HELD
 
 
 @dataclass(slots=True)
@@ -21,9 +22,13 @@ class RunReport:
     bytes: int = 0
     versions_moved: int = 0
     versions_copied: int = 0
+    #: copies in further stores, of versions
+    further_copies: int = 0
     links_verified: int = 0
     originals_removed: int = 0
     kept: int = 0
+    #: left alone because of legal holds, by the plan or since
+    held: int = 0
     blocked: int = 0
     review: int = 0
     conflict: int = 0
@@ -43,6 +48,8 @@ class RunReport:
     blind_spots: list[str] = field(default_factory=list)
     #: documents that were moved earlier and hold bytes again
     returned: list[str] = field(default_factory=list)
+    #: where the event log stands now; `error` instead of all else if no checkpoint could be made
+    checkpoint: dict[str, Any] | None = None
 
     MAX_ERRORS = 50
 
@@ -56,7 +63,8 @@ class RunReport:
         codes: Mapping[str, int] = totals["codes"]
         self.examples.update(totals["examples"])
         self.documents = sum(verdicts.values())
-        self.kept = verdicts.get(Verdict.KEEP, 0)
+        self.held = codes.get(f"{Verdict.KEEP} {HELD}", 0)
+        self.kept = verdicts.get(Verdict.KEEP, 0) - self.held
         self.blocked = verdicts.get(Verdict.BLOCKED, 0)
         self.review += verdicts.get(Verdict.REVIEW, 0)
         self.reasons.update({code: n for code, n in codes.items() if not code.startswith(Verdict.MOVE)})
@@ -69,6 +77,7 @@ class RunReport:
             "bytes": self.bytes,
             "moved": self.moved,
             "kept": self.kept,
+            "held": self.held,
             "blocked": self.blocked,
             "review": self.review,
             "conflict": self.conflict,
@@ -77,6 +86,7 @@ class RunReport:
             "originals_removed": self.originals_removed,
             "versions_moved": self.versions_moved,
             "versions_copied": self.versions_copied,
+            "further_copies": self.further_copies,
             "crm_requests": dict(sorted(self.crm_requests.items())),
             "requests_per_version": round(requests / self.versions_moved, 4) if self.versions_moved else None,
             "seconds": round(self.seconds, 3),
@@ -87,6 +97,7 @@ class RunReport:
             "stopped": self.stopped,
             "blind_spots": self.blind_spots,
             "returned": self.returned,
+            "checkpoint": self.checkpoint,
         }
 
 

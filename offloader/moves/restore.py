@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from offloader.errors import AuthError, Exhausted, Gone, IntegrityError, OffloaderError, Refused
-from offloader.ledger import Entry, Step, VersionEntry
+from offloader.ledger import Copy, Entry, Step, VersionEntry
 from offloader.model import Digester, Document, DocumentRef, State, Version
 from offloader.moves.catalog import write_states
+from offloader.moves.holding import Holds
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Outcome, Status
 
@@ -75,6 +76,9 @@ def _restore(site: Site, entry: Entry, report: RestoreReport) -> None:
         raise Refused(f"it is {', '.join(sorted(states))}; only a document that is done can be put back")
     begun = _begun(site)
     attempted = entry.pk in begun
+    holds = Holds.of(site)
+    if not attempted and (ids := holds.freezing(entry)):
+        raise Refused(f"it stays offloaded: {holds.reason(ids).text}", rule="holds")
     if not attempted:
         site.ledger.set_meta(BEGUN, ",".join(map(str, [*begun, entry.pk])))
     request = LinkRequest(document=entry.document, link=entry.link, attempted=attempted, link_ref=entry.link_ref)
@@ -104,9 +108,10 @@ def _put_back(site: Site, entry: Entry, request: LinkRequest, report: RestoreRep
     site.ledger.replace_document(entry.pk, outcome.document)
     steps = [Step(version=v.pk, to=State.RESTORED, data={"as": str(outcome.document.ref)}) for v in entry.versions]
     site.ledger.advance(steps)
-    stores = {copy.store for version in entry.versions for copy in version.copies}
+    stores = {copy.store for version in entry.versions for copy in version.copies} & set(site.stores)
     noted = [(entry.document.ref, entry.link_ref, stores)]
-    write_states(site.stores, noted, State.RESTORED, site.context.now())
+    restored = {entry.document.ref: outcome.document}
+    write_states(site.stores, noted, State.RESTORED, site.context.now(), restored)
     report.restored += 1
     report.bytes += sum(version.copies[0].digest.size for version in entry.versions if version.copies)
 
@@ -121,7 +126,7 @@ def _body(site: Site, version: VersionEntry) -> Iterator[bytes]:
     """The stored bytes of a version, measured on the way: a wrong last byte is an error, never a wrong file."""
     if not version.copies:
         raise IntegrityError("the ledger knows no copy of a version")
-    copy = version.copies[0]
+    copy = _sound(site, version.copies)
     digester = Digester()
     for chunk in site.stores[copy.store].read(copy.key):
         digester.update(chunk)
@@ -132,6 +137,24 @@ def _body(site: Site, version: VersionEntry) -> Iterator[bytes]:
         raise IntegrityError(
             f"the copy {copy.key} in the store {copy.store} is not what was verified; nothing is put back"
         )
+
+
+def _sound(site: Site, copies: Sequence[Copy]) -> Copy:
+    """The first copy that reads back as it was verified; an only one is measured while it streams anyway."""
+    if len(copies) == 1:
+        return copies[0]
+    problems = []
+    for copy in copies:
+        try:
+            stored = site.stores[copy.store].stat(copy.key) if copy.store in site.stores else None
+        except OffloaderError as error:
+            problems.append(str(error))
+            continue
+        if stored is not None and (stored.sha256, stored.size) == (copy.digest.sha256, copy.digest.size):
+            return copy
+        what = "is missing" if stored is None else "is not what was verified"
+        problems.append(f"the copy {copy.key} in the store {copy.store} {what}")
+    raise IntegrityError(f"{'; '.join(problems)}; nothing is put back")
 
 
 def _prove(site: Site, entry: Entry, document: Document) -> None:

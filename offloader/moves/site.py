@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from offloader.ledger import Ledger
 from offloader.model import DocumentRef, Link, Version
+from offloader.people import People
 from offloader.plugins import Context
 from offloader.ports import Policy, Source, Store, Target, Tariff
 
@@ -79,6 +80,18 @@ class Links:
         return Link(link_id, f"{self._base}/d/{link_id}")
 
 
+def _no_key() -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Checkpoints of the event log: the private key (a JWK) that signs them, and the stores that get a copy."""
+
+    key: Callable[[], str | None] = field(default=_no_key, repr=False)
+    stores: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One configured offloader. `policies` is by source name."""
@@ -101,6 +114,9 @@ class Site:
     homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: by which price list each store is paid, where known
     tariffs: Mapping[str, Tariff | None] = field(default_factory=dict)
+    #: who may approve, hold and release
+    people: People = field(default_factory=People)
+    audit: Audit = field(default_factory=Audit)
 
     def targets(self) -> tuple[Target, ...]:
         """Every store with a fresh proof, by name."""

@@ -50,7 +50,7 @@ class Comparisons:
 def verify(site: Site, *, each: Callable[[Comparison], None] | None = None) -> Comparisons:
     """Read every stored copy back and compare its digest with the ledger's. Asks the CRM nothing."""
     result = Comparisons()
-    for entry in entries_in(site, HELD_IN_STORE):
+    for entry in entries_in(site, HELD_IN_STORE | {State.HELD}):
         _report(result, _copies(site, entry, deep=True) or Comparison("=", str(entry.document.ref)), each)
     return result
 

@@ -1,12 +1,15 @@
-"""Withdraw: take copies away again of a document that is to stay after all.
+"""Withdraw: take copies away again where they may no longer be.
 
 A document may be copied, and be decided otherwise before its link was written: its record moved to another country,
-or a rule changed. Its bytes must not go on lying where they may no longer be.
+or a rule changed. Its bytes must not go on lying where the decision does not put them.
 """
 
 from __future__ import annotations
 
-from offloader.ledger import Entry
+from collections.abc import Collection
+
+from offloader.ledger import Copy, Entry
+from offloader.model import State
 from offloader.moves.site import Site
 
 
@@ -21,7 +24,21 @@ def withdraw(site: Site, entry: Entry) -> bool:
     original = site.sources[entry.document.ref.source].fetch([entry.document.ref])[0]
     if original is None or original.etag != entry.document.etag:
         return False
-    for _, copy in copies:
-        site.stores[copy.store].delete(copy.key)
-    site.ledger.forget_copies([pk for pk, _ in copies])
+    _take_away(site, copies)
     return True
+
+
+def withdraw_elsewhere(site: Site, entry: Entry, wanted: Collection[str]) -> None:
+    """Delete the copies of a document in other stores than these, which hold verified ones.
+
+    Only where its link is not written yet: the original is still in the CRM. Raises what the stores raise.
+    """
+    if not any(version.state in (State.LINKED, State.DONE) for version in entry.versions):
+        copies = [(version.pk, copy) for version in entry.versions for copy in version.copies]
+        _take_away(site, [(pk, copy) for pk, copy in copies if copy.store not in wanted])
+
+
+def _take_away(site: Site, copies: Collection[tuple[int, Copy]]) -> None:
+    for pk, copy in copies:
+        site.stores[copy.store].delete(copy.key)
+        site.ledger.forget_copies([pk], store=copy.store)

@@ -115,7 +115,8 @@ class Forecast:
     #: when the CRM's storage is full without this plan, and with it
     full_without: date | None
     full_with: date | None
-    #: CRM requests that the plan's moves need, requests a day that the budget allows, and so how many days
+    #: CRM requests that the plan's moves need (after a run: those that are not done), requests a day that the budget
+    #: allows, and so how many days
     requests: int
     requests_day: int | None
     days: int | None
@@ -178,7 +179,7 @@ class Row:
     erase_by: date | None
     retention: tuple[str, ...]
     holds: tuple[str, ...]
-    #: who has to settle it, and by when; only BLOCKED and REVIEW
+    #: who has to settle it, and by when; only of exceptions
     owner: str
     due: date | None
     #: US dollars a month at list prices that its move saves; None: no price
@@ -240,12 +241,15 @@ class Report:
     #: rows by number of a random sample of moves, and the seed to draw it again
     sample: tuple[int, ...]
     seed: int
-    #: rows by number of everything blocked or to be reviewed, at most `EXCEPTIONS`, and how many there are
+    #: rows by number of everything blocked or to be reviewed, and of planned moves that a run has not done;
+    #: at most `EXCEPTIONS`, and how many there are
     exceptions: tuple[int, ...]
     exceptions_total: int
     money: Money | None
     forecast: Forecast | None
     difference: Difference | None
     rows: Callable[[], Iterator[Row]]
+    #: (state, why) → count of a run's planned moves that are not done; `why` says nothing of a single document
+    unfinished: Mapping[tuple[str, str], Count] = field(default_factory=dict)
 
     EXCEPTIONS = 1000

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 
-from offloader.model import Decision, Reason
+from offloader.model import Decision, Reason, Retention
 from offloader.ports import Target
+from offloader_policies.options import TransferBasis
 from offloader_policies.places import Places
+from offloader_policies.retention import Duty
 from offloader_policies.signals import Signals
 from offloader_policies.tables import Mode, Rule
 
 _SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one rule did: the places that it took away and those that were left after it, for reports.
+
+    `copy` is where a COPY rule asks for a full copy; it takes no place away. `reason` says all of it in a sentence.
+    """
+
+    rule: Rule
+    reason: Reason
+    removed: Places
+    left: Places
+    copy: Places | None = None
 
 
 def places(found: Places) -> str:
@@ -18,18 +36,23 @@ def places(found: Places) -> str:
     return f"{{{', '.join(sorted(found))}}}" if len(found) <= _SHOWN else f"{len(found)} places"
 
 
-def signals(found: Signals) -> Reason:
-    """Say what was read from the document."""
-    where = sorted(f"{country} ({part})" if part else country for country, part in found.places)
-    return Reason(
-        "SIGNALS",
-        f"countries {_some(where) or 'unknown'}; categories {', '.join(sorted(found.categories)) or 'unknown'}",
+def signals(found: Signals, usual: str) -> Reason:
+    """Say what was read from the document, and what said it; the `usual` signal of a country is not named."""
+    where = sorted(
+        f"{place.country}{f' ({place.part})' if place.part else ''}"
+        + (f" by {place.signal}" if place.signal != usual else "")
+        for place in found.places
     )
+    how: dict[str, list[str]] = {}
+    for category, said in sorted(found.known):
+        how.setdefault(category, []).append(said)
+    known = "; ".join(f"{category} ({', '.join(said)})" for category, said in how.items())
+    return Reason("SIGNALS", f"countries {_some(where) or 'unknown'}; categories {known}")
 
 
 _EFFECTS = {
     Mode.HARD: "all copies only in",
-    Mode.PRIMARY: "the primary copy only in",
+    Mode.PRIMARY: "every copy of ours only in",
     Mode.COPY: "a full copy in",
     Mode.COND: "without a transfer basis only in",
     Mode.DENY: "never in",
@@ -41,28 +64,55 @@ _EFFECTS = {
 }
 
 
-def rule(applied: Rule, where: Places | None, bases: Iterable[str] = ()) -> Reason:
+def rule(applied: Rule, where: Places | None, bases: Iterable[TransferBasis] = ()) -> Reason:
     """Say what a rule asks for; `where` is None when it does not bound the place."""
     effect = _EFFECTS[applied.mode]
     if where is not None:
         effect = f"{effect} {places(where)}"
     elif applied.mode is Mode.COND:
         effect = "a condition on the recipient, no bound on the place"
-    rests = "".join(f"; on the transfer basis {basis}" for basis in bases)
+    rests = "".join(
+        f"; on the transfer basis {basis.id} ({basis.owner}, until {basis.valid_to.isoformat()})" for basis in bases
+    )
     status = "" if applied.status == "in force" else f" ({applied.status})"
+    sure = "; confidence low" if applied.confidence == "L" else ""
     citation = applied.citation.partition(":")[0].partition(";")[0]
     nation, _, part = applied.jurisdiction.partition("-")
     whose = f"for {applied.jurisdiction} and unknown parts of {nation}: " if part else ""
-    return Reason(applied.mode.value, f"{whose}{effect}{rests}; {citation}{status}", applied.id, applied.origin)
+    return _of(applied, applied.mode.value, f"{whose}{effect}{rests}; {citation}{status}{sure}")
 
 
-def excluded(left_out: Rule, why: str) -> Reason:
-    return Reason("EXCLUDED", f"not applied: {why}", left_out.id, left_out.origin)
+def excluded(left_out: Rule | Duty, why: str) -> Reason:
+    return _of(left_out, "EXCLUDED", f"not applied: {why}")
+
+
+def out_of_force(early_or_late: Rule) -> Reason:
+    """Say that the rule is not in force on the day of the decision."""
+    return _of(early_or_late, "NOT_IN_FORCE", f"not applied: in force{_days(early_or_late)}")
+
+
+def _days(dated: Rule) -> str:
+    first = f" from {dated.valid_from.isoformat()}" if dated.valid_from else ""
+    return first + (f" to {dated.valid_to.isoformat()}" if dated.valid_to else "")
+
+
+def unusable(basis: TransferBasis, applied: Rule, day: date) -> Reason:
+    """Say that a recorded basis for this rule does not count on that day."""
+    when = f"ended on {basis.valid_to.isoformat()}"
+    if day < basis.valid_from:
+        when = f"begins on {basis.valid_from.isoformat()}"
+    return _of(
+        applied, "BASIS_NOT_IN_FORCE", f"the transfer basis {basis.id} ({basis.owner}) {when} and does not count"
+    )
 
 
 def overdue(old: Rule) -> Reason:
     text = f"still applied, but it should have been looked at again by {old.review.isoformat()}"
-    return Reason("REVIEW_OVERDUE", text, old.id, old.origin)
+    return _of(old, "REVIEW_OVERDUE", text)
+
+
+def _of(about: Rule | Duty, code: str, text: str) -> Reason:
+    return Reason(code, text, about.id, about.origin)
 
 
 def narrowing(total: int, steps: Sequence[tuple[str, int]], left: Places) -> Reason:
@@ -77,9 +127,25 @@ def targets(offered: Iterable[Target]) -> str:
     return _some(found) or "none"
 
 
+def retention(found: Retention) -> tuple[Reason, ...]:
+    """Say how long the document must be there, by when it must be gone, and what nobody knows."""
+    parts: list[str] = []
+    if found.keep_until:
+        parts.append(f"to be kept until {found.keep_until.isoformat()}")
+    if found.erase_by:
+        parts.append(f"to be gone after {found.erase_by.isoformat()}")
+    if found.waiting:
+        parts.append(f"no end yet for {', '.join(found.waiting)}: no record says that its term has begun")
+    said = Reason("RETENTION", f"{'; '.join(parts)} ({', '.join(found.rules)})")
+    if not found.conflict:
+        return (said,)
+    text = "one duty keeps the document longer than another allows: a person has to look before anything is erased"
+    return said, Reason("RETENTION_CONFLICT", text)
+
+
 def lines(decision: Decision) -> list[str]:
     """Return a decision as lines for a person: the verdict first, then each reason with its rule and origin."""
-    head = f"{decision.verdict} -> {decision.store}" if decision.store else f"{decision.verdict}"
+    head = f"{decision.verdict} -> {', '.join(decision.stores)}" if decision.store else f"{decision.verdict}"
     return [f"{head} ({decision.code})", *(_line(reason) for reason in decision.reasons)]
 
 

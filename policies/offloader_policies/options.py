@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from offloader.plugins import Options
 
+SignalTie = Literal["any", "residence", "citizenship", "establishment", "collection"]
 #: bases that a bulk transfer can rest on; a derogation (GDPR Article 49) is for occasional ones and is none
 BasisKind = Literal[
     "adequacy",
@@ -45,6 +46,29 @@ class Categories(Options):
     )
 
 
+class RetentionOptions(Options):
+    """How long documents are kept by law: duties of the table for their categories and jurisdictions."""
+
+    by_law: bool = Field(
+        True,
+        description="Whether the table's duties apply. They change no decision about the place; what they say stands "
+        "with it.",
+    )
+    fiscal_year_end: str = Field("12-31", description="Last day of your fiscal year (MM-DD; 02-29: end of February).")
+    fiscal_year_ends: Mapping[str, str] = Field(
+        default_factory=dict, description="Other last days, by jurisdiction (IN: 03-31)."
+    )
+    time_zone: str = Field("UTC", description="The zone in which a moment that the CRM says is a day (Europe/Berlin).")
+    event_signals: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Signals that say the events from which terms run (contract_end: End_Date__c), where their names "
+        "differ. An event that no record says leaves its duty waiting.",
+    )
+    exclude: Mapping[str, str] = Field(
+        default_factory=dict, description="Duties that do not apply to you, each with the reason."
+    )
+
+
 class TransferBasis(Options):
     """A recorded legal basis for keeping documents outside the places that a conditional rule allows."""
 
@@ -52,10 +76,14 @@ class TransferBasis(Options):
     kind: BasisKind = Field(description="What it is.")
     rules: tuple[str, ...] = Field((), description="Rules that it satisfies, by id (EU-01).")
     jurisdictions: tuple[str, ...] = Field((), description="Or all conditional rules of these jurisdictions (EU).")
+    categories: tuple[str, ...] = Field(
+        (), description="Only for documents that fall under these categories and no others; all, if none is named."
+    )
     destinations: tuple[str, ...] = Field(min_length=1, description="Countries, or @GROUPs of them, that it opens.")
     valid_from: date = Field(description="First day (UTC).")
     valid_to: date = Field(description="Last day (UTC). An expired basis is none.")
     owner: str = Field(min_length=1, description="The person who answers for it.")
+    document: str = Field("", description="Where the signed paper is.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -76,6 +104,13 @@ class ResidencyOptions(Options):
         (),
         description="Further signals that name a country, such as a citizenship; their countries' rules apply too. "
         "A record may lack them.",
+    )
+    further_signals: Mapping[str, tuple[SignalTie, ...]] = Field(
+        default_factory=dict,
+        description="Further signals that name a country, each with how that country has to do with the document. "
+        "`citizenship` of the person, `establishment` of the company that answers, `collection`: where the data were "
+        "collected, `residence`, or `any`. Only rules that can reach a document in that way apply. A record may lack "
+        "them.",
     )
     subdivision_signal: str = Field(
         "subdivision",
@@ -107,6 +142,22 @@ class ResidencyOptions(Options):
         "that you are no operator of critical infrastructure and that your yearly export is that large; only that "
         "tier's rules apply.",
     )
+    attested: Literal["accept", "refuse", "free_rules_only"] = Field(
+        "accept",
+        description="Whether a store may be chosen whose place is attested by you and not proven by its provider. "
+        "`refuse`: never. `free_rules_only`: only for documents that no HARD, PRIMARY or COPY rule binds.",
+    )
+    closed_stores: Literal["wait", "next"] = Field(
+        "wait",
+        description="What happens while the store that comes first for a document has no current proof of its place. "
+        "`wait`: the document stays in the CRM until it has one. `next`: the next permitted store takes it, which may "
+        "be in another country.",
+    )
+    overdue_rules: Literal["apply", "review"] = Field(
+        "apply",
+        description="What a rule past its review date does: apply and say so, or send its documents to review.",
+    )
+    retention: RetentionOptions = Field(default_factory=RetentionOptions, description="How long documents are kept.")
     prefer: tuple[str, ...] = Field(
         (),
         description="Stores to choose first, in this order, where permitted. Then: a store in the document's own "

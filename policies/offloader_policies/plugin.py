@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from offloader.errors import ConfigError
 from offloader.plugins import PolicyPlugin
 from offloader_policies import tables
 from offloader_policies.engine import ResidencyPolicy
-from offloader_policies.options import ResidencyOptions
+from offloader_policies.options import ResidencyOptions, RetentionOptions
+from offloader_policies.retention import Calendar, month_day
 from offloader_policies.signals import category_names
 
 
@@ -17,10 +19,19 @@ def open_policy(options: ResidencyOptions, texts: Mapping[str, str] | None = Non
 
     Raises ConfigError naming the option and the word that no table knows.
     """
-    loaded = tables.load(texts)
+    return policy_of(options, tables.load(texts))
+
+
+def policy_of(options: ResidencyOptions, loaded: tables.Tables) -> ResidencyPolicy:
+    """Check the options against tables that are already loaded. Raises ConfigError naming the option and the word."""
+    _check(options, loaded)
+    return ResidencyPolicy(loaded, options, _calendar(options.retention))
+
+
+def _check(options: ResidencyOptions, loaded: tables.Tables) -> None:
     rules = {rule.id for rule in loaded.rules}
     for place, names in category_names(options).items():
-        _known(f"categories.{place}", names, loaded.categories)
+        _known(place, names, loaded.categories)
     _known("exclude_rules", options.exclude_rules, rules)
     _known("allow_extensions", options.allow_extensions, rules)
     tiers = {tier for found in loaded.tiers.values() for tier in found} | {tables.STRICT}
@@ -31,10 +42,37 @@ def open_policy(options: ResidencyOptions, texts: Mapping[str, str] | None = Non
         _known(f"{place}.rules", basis.rules, rules)
         _known(f"{place}.jurisdictions", basis.jurisdictions, jurisdictions)
         for token in basis.destinations:
-            problem = loaded.atlas.problem(token)
+            problem = tables.place_problem(token, loaded.atlas, loaded.country_names)
             if problem:
                 raise ConfigError(f"policy option {place}.destinations: {problem}")
-    return ResidencyPolicy(loaded, options)
+    kept = options.retention
+    _known("retention.exclude", kept.exclude, loaded.duties)
+    _known("retention.fiscal_year_ends", kept.fiscal_year_ends, loaded.atlas.countries | loaded.atlas.subdivisions)
+
+
+def _calendar(options: RetentionOptions) -> Calendar:
+    """Read what terms are counted by. Raises ConfigError for a day or a time zone that does not exist."""
+    try:
+        zone = ZoneInfo(options.time_zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ConfigError(
+            f"policy option retention.time_zone: {options.time_zone!r} is no time zone, such as Europe/Berlin"
+        ) from error
+    return Calendar(
+        year_end=_month_day("fiscal_year_end", options.fiscal_year_end),
+        year_ends={
+            whose: _month_day(f"fiscal_year_ends.{whose}", day) for whose, day in options.fiscal_year_ends.items()
+        },
+        signals=options.event_signals,
+        zone=zone,
+    )
+
+
+def _month_day(option: str, text: str) -> tuple[int, int]:
+    try:
+        return month_day(text)
+    except ValueError as error:
+        raise ConfigError(f"policy option retention.{option}: {error}") from error
 
 
 def _known(option: str, words: Iterable[str], known: Iterable[str]) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from offloader.ledger import open_ledger
 from offloader.model import Decision, Document, DocumentRef, Reason, Verdict
-from offloader.moves.plan import export_plan
 from offloader.moves.run import run
+from offloader.moves.sealing import export_plan
 from offloader.moves.site import Links, Site
 from offloader.ports import Store, Target, Terms
 from offloader.testing import FakeClock, MemorySource, context

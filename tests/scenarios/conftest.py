@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,9 +90,18 @@ class House:
         return self.source.crm.record("Account", country=country)
 
 
+@pytest.fixture(scope="session")
+def blank_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger without a line, to be copied: its migrations run once."""
+    path = tmp_path_factory.mktemp("blank") / "ledger.sqlite"
+    open_ledger(path, now=FakeClock().now).close()
+    return path
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path, blank_ledger: Path) -> House:
     clock = FakeClock()
+    shutil.copy(blank_ledger, tmp_path / "ledger.sqlite")
     return House(
         directory=tmp_path,
         clock=clock,

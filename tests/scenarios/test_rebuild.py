@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pyrage
 import pytest
 
 from offloader.errors import Exhausted
 from offloader.ledger import Entry, open_ledger
-from offloader.model import Checksum, DocumentRef
+from offloader.model import Checksum, Decision, Document, DocumentRef
 from offloader.moves.rebuild import RebuildReport, rebuild
 from offloader.moves.restore import find, restore
 from offloader.moves.verify import reconcile, verify
+from offloader.ports import Target
 from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.faulty import Faulty
-from tests.scenarios.conftest import House
+from tests.scenarios.conftest import CountryPolicy, House
+
+
+@dataclass
+class BothStores(CountryPolicy):
+    """Asks for a copy of everything in the United States."""
+
+    def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
+        decision = super().decide(document, targets, now)
+        return replace(decision, copies=("us",)) if decision.store == "de" else decision
 
 
 def lose_ledger(house: House) -> RebuildReport:
@@ -81,15 +93,62 @@ def test_a_rebuilt_ledger_can_restore(house: House) -> None:
     assert [house.source.crm.bytes_of(each) for each in house.source.crm.rows] == [[b"one", b"two"]]
 
 
-def test_a_restored_document_is_not_done_after_a_rebuild(house: House) -> None:
-    """The stores know that a document was put back."""
-    ref = house.source.crm.document("Note", b"one", parents=[house.account("DE")])
+@pytest.mark.parametrize("kind", ["File", "Note", "Entry"])
+def test_a_restored_document_is_known_as_what_it_became(house: House, kind: str) -> None:
+    """After a restore, the rebuilt ledger knows the document under its new id, and leads there from the old one."""
+    ref = house.source.crm.document(kind, b"one", parents=[house.account("DE")])
+    house.source.crm.document(kind, b"another", parents=[house.account("DE")])
+    house.run()
+    house.clock.advance(60)
+    for site in house.site():
+        assert restore(site, [find(site, str(ref))]).restored == 1
+    before = known(house)
+    now = house.entry(ref).document.ref
+
+    assert lose_ledger(house).states == {"done": 1, "restored": 1}
+
+    assert known(house) == before
+    assert house.entry(ref).document.ref == now
+    second = house.run()
+    assert (second.moved, second.failed, second.returned) == (0, 0, [])
+
+
+def test_a_document_that_was_restored_and_moved_again_is_one(house: House) -> None:
+    """Moved, restored under a new id, edited and moved again: one document, done, with its newest bytes."""
+    ref = house.source.crm.document("File", b"one", parents=[house.account("DE")])
     house.run()
     house.clock.advance(60)
     for site in house.site():
         restore(site, [find(site, str(ref))])
+    now = house.entry(ref).document.ref
+    house.clock.advance(60)
+    house.source.crm.edit(now, b"two")
+    house.clock.advance(60)
+    assert house.run().moved == 1
+    before = known(house)
 
-    assert lose_ledger(house).states == {"restored": 1}
+    report = lose_ledger(house)
+
+    assert (report.documents, report.errors) == (1, [])
+    assert known(house) == before
+    assert house.entry(ref).document.ref == now
+
+
+def test_copies_in_several_stores_are_one_document(house: House) -> None:
+    """A document that several stores hold comes back once, with all of its copies; a lost one is named and left out."""
+    ref = house.source.crm.document("File", b"one", b"two", parents=[house.account("DE")])
+    house.policy = BothStores()
+    house.run()
+    before = known(house)
+    assert {copy.store for copy in house.entry(ref).versions[0].copies} == {"de", "us"}
+
+    assert lose_ledger(house).errors == []
+    assert known(house) == before
+
+    house.us.delete(house.blobs(house.us)[0])
+    report = lose_ledger(house)
+    assert (report.documents, len(report.errors)) == (1, 1)
+    assert {copy.store for copy in house.entry(ref).versions[0].copies} == {"de"}
 
 
 @pytest.mark.parametrize("damage", ["edited", "missing", "shorter"])

@@ -331,7 +331,7 @@ def test_apply_refuses_when_the_evidence_changed(house: House) -> None:
         plan = make_plan(site).id
         assert plan is not None
         house.de.evidence = {"replication": "1 rule, disabled"}
-        with pytest.raises(Drift, match="replication was none, is 1 rule, disabled"):
+        with pytest.raises(Drift, match="replication: was none, is 1 rule, disabled"):
             apply_plan(site, plan)
     assert house.blobs(house.de) == []
 

@@ -21,7 +21,18 @@ CLOUDS: Mapping[str, str] = {
     "https://management.chinacloudapi.cn": "AzureChina(21Vianet)",
 }
 #: fields that change without anything about the place changing, or that are none of our business
-_PASSING = frozenset({"lastSyncTime", "etag", "tags", "systemData", "keyCreationTime", "creationTimeOfKeys"})
+_PASSING = frozenset(
+    {
+        "creationTimeOfKeys",
+        "etag",
+        "keyCreationTime",
+        "lastSyncTime",
+        "statusOfPrimary",
+        "statusOfSecondary",
+        "systemData",
+        "tags",
+    }
+)
 _LARGEST = 4 << 20
 
 

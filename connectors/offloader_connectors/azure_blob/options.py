@@ -106,6 +106,11 @@ class AzureBlobOptions(Options):
     tier: Literal["Hot", "Cool", "Cold"] | None = Field(
         default=None, description="Access tier; left out, the account's. Archive is none: a link must open at once."
     )
+    redundancy: Literal["LRS", "ZRS", "GRS", "RAGRS"] | None = Field(
+        default=None,
+        description="Redundancy by which the account is paid, for the prices in reports only; the location proof asks "
+        "the account itself.",
+    )
     customer_key: SecretRef | None = Field(
         default=None,
         description="Base64 of a 256-bit key of your own, sent with every request. If it is lost, so are the bytes.",

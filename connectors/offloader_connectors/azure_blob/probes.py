@@ -18,7 +18,7 @@ from offloader_connectors.azure_blob.client import Clients
 from offloader_connectors.azure_blob.management import AbsentError, Management, NoAnswerError, dig, listed, text
 from offloader_connectors.azure_blob.options import AzureBlobOptions
 from offloader_connectors.azure_blob.trouble import STUMBLES, answer_of, translate
-from offloader_connectors.regions.evidence import Outcome, Result
+from offloader_connectors.regions.evidence import Outcome, Question, Result
 
 _ORDER = [*Outcome]
 _READ = "Microsoft.Storage/storageAccounts/read"
@@ -90,8 +90,6 @@ def settings(inquiry: Inquiry, tally: Tally) -> str:
     tally.answer = {
         "account_url": options.account_url,
         "arm": options.arm.endpoint if options.arm else None,
-        "attested_by": options.attested_by,
-        "attested_until": str(options.attested_until) if options.attested_until else None,
         "container": options.container,
         "country": options.country,
         "prefix": options.prefix,
@@ -108,6 +106,21 @@ def settings(inquiry: Inquiry, tally: Tally) -> str:
     else:
         tally.place(options.region, "the region is")
     return f"{said}; {options.attested_by} attests until {options.attested_until} that it is in {options.country}"
+
+
+def attestation(inquiry: Inquiry, tally: Tally) -> str:
+    """Kept apart, so that a person's word that is renewed is no change of the place."""
+    options = inquiry.options
+    tally.answer = {"by": options.attested_by, "country": options.country, "until": str(options.attested_until)}
+    if options.attested_by is None:
+        tally.add(Outcome.SKIPPED, "nobody attests anything (attested_by, attested_until)")
+    elif not inquiry.attested:
+        tally.add(
+            Outcome.UNKNOWN,
+            f"the attestation of {options.attested_by} ran out at the end of {options.attested_until}: "
+            "have it confirmed again",
+        )
+    return f"{options.attested_by} vouches until {options.attested_until} for what is not proven"
 
 
 def redundancy(inquiry: Inquiry, tally: Tally) -> str:
@@ -370,15 +383,51 @@ PROBES: Mapping[str, Callable[[Inquiry, Tally], str]] = {
     "container": container,
     "lifecycle": lifecycle,
     "service": service,
+    "attestation": attestation,
 }
 #: without an answer to these nothing is proven
 REQUIRED = ("settings", "redundancy", "account", "replication", "container")
+_ARM = "Set arm, so that the management API is asked; or have somebody vouch (region, country, attested_by)."
+QUESTIONS: Mapping[str, Question] = {
+    "settings": Question(asks="Which place is meant?", remedy=_ARM),
+    "redundancy": Question(
+        asks="Does the account itself copy to another region?",
+        permissions=(_GET_INFO,),
+        remedy="If no copy may be in the paired region, change the account's redundancy to LRS or ZRS.",
+    ),
+    "account": Question(
+        asks="Where is the account, and was it ever anywhere else?",
+        permissions=(_READ,),
+        remedy=f"If a place is wrong, move the documents to an account in the right one. {_ARM}",
+    ),
+    "replication": Question(
+        asks="Are documents copied to other accounts, and where are those?",
+        permissions=("Microsoft.Storage/storageAccounts/objectReplicationPolicies/read", _READ),
+        remedy=f"If documents must not be there, remove the replication rule, and delete what it has copied. {_ARM}",
+    ),
+    "container": Question(
+        asks="Can anybody at all read documents?",
+        permissions=("Microsoft.Storage/storageAccounts/blobServices/containers/read",),
+        remedy="Forbid anonymous access, of the container and of the account.",
+        watched=False,
+    ),
+    "lifecycle": Question(
+        asks="Does the account delete or archive documents by itself?",
+        permissions=("Microsoft.Storage/storageAccounts/managementPolicies/read",),
+        remedy="Leave the store's container and prefix out of the rule: documents end only by a plan.",
+        watched=False,
+    ),
+    "service": Question(
+        asks="How long do removed documents stay?",
+        permissions=("Microsoft.Storage/storageAccounts/blobServices/read",),
+        remedy="Nothing has to be done, unless removed documents must be gone sooner.",
+        watched=False,
+    ),
+    "attestation": Question(
+        asks="Who vouches for what is not proven?",
+        remedy="Have the place confirmed again, and set attested_until.",
+        watched=False,
+    ),
+}
 #: what the probes need, all of it reading
-PERMISSIONS = (
-    "Microsoft.Storage/storageAccounts/blobServices/containers/read",
-    _GET_INFO,
-    "Microsoft.Storage/storageAccounts/blobServices/read",
-    "Microsoft.Storage/storageAccounts/managementPolicies/read",
-    "Microsoft.Storage/storageAccounts/objectReplicationPolicies/read",
-    _READ,
-)
+PERMISSIONS = tuple(sorted({action for each in QUESTIONS.values() for action in each.permissions}))

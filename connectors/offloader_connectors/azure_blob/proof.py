@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from offloader.model import Assurance, LocationProof
 from offloader_connectors import regions
 from offloader_connectors.azure_blob.client import Clients
 from offloader_connectors.azure_blob.options import AzureBlobOptions
-from offloader_connectors.azure_blob.probes import PROBES, REQUIRED, Inquiry, Tally
-from offloader_connectors.regions.evidence import Outcome, Result, canonical, fingerprint, places, weigh
+from offloader_connectors.azure_blob.probes import PERMISSIONS, PROBES, QUESTIONS, REQUIRED, Inquiry, Tally
+from offloader_connectors.regions.evidence import ABOUT, Outcome, Result, canonical, fingerprint, places, told, weigh
 
 _BAD = {Assurance.VIOLATION: (Outcome.VIOLATION,), Assurance.UNPROVEN: (Outcome.UNKNOWN, Outcome.ABSENT)}
 
@@ -25,7 +26,7 @@ def prove(clients: Clients, options: AzureBlobOptions, name: str, now: datetime)
     until = now + timedelta(hours=options.proof_hours)
     evidence = {probe: result.text() for probe, result in results.items()}
     atlas = regions.atlas()
-    evidence["tables"] = canonical({"dates": dict(atlas.dates), "version": atlas.version})
+    evidence[ABOUT] = canonical({"dates": dict(atlas.dates), "version": atlas.version})
     return LocationProof(
         store=name,
         assurance=assurance,
@@ -35,6 +36,7 @@ def prove(clients: Clients, options: AzureBlobOptions, name: str, now: datetime)
         summary=_summary(options, assurance, results),
         evidence=evidence,
         sha256=fingerprint(evidence),
+        probes=told(results, QUESTIONS),
     )
 
 
@@ -66,3 +68,22 @@ def _summary(options: AzureBlobOptions, assurance: Assurance, results: Mapping[s
         basis = f"{options.attested_by} attests it until {options.attested_until}"
     notes = [result.says for result in results.values() if result.outcome is Outcome.NOTE]
     return f"all copies are in {where}: {basis}{''.join(f'; {note}' for note in notes)}"
+
+
+def role(options: AzureBlobOptions) -> dict[str, Any]:
+    """Give a custom role that allows every question and nothing else ("Azure custom roles", Azure RBAC).
+
+    It reads no document. Without `arm` the scope has to be filled in.
+    """
+    arm = options.arm
+    group = f"{arm.subscription}/resourceGroups/{arm.resource_group}" if arm else "SUBSCRIPTION/resourceGroups/GROUP"
+    return {
+        "Name": f"offloader location proof of {options.account_name}",
+        "IsCustom": True,
+        "Description": "Lets offloader ask where an account keeps its bytes. It can read and change no document.",
+        "Actions": [*PERMISSIONS],
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": [f"/subscriptions/{group}"],
+    }

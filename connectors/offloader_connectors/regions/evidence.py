@@ -1,4 +1,4 @@
-"""What a location proof is made of: questions answered, weighed, kept as canonical JSON, and compared later.
+"""What a location proof is made of: questions answered, weighed, and kept as canonical JSON.
 
 Each question's result stands in `LocationProof.evidence` under the question's name, as canonical JSON of
 `answer` (what the provider said, without what changes from call to call), `outcome`, `places` (region to country
@@ -7,7 +7,6 @@ codes) and `says` (a sentence).
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -15,32 +14,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from offloader.model import Assurance
+from offloader.model import Assurance, Probe, ProbeVerdict
 
 #: characters of one answer's canonical JSON that are kept; of a longer one only its SHA-256 is
 LONGEST = 32_768
 #: levels of nesting that an answer may have
 DEEPEST = 40
-_SHOWN = 160
-#: entry of the evidence that names the versions of tables and software; `compare` passes over it
+#: entry of the evidence that names the versions of tables and software, which are never compared
 ABOUT = "about"
 
 
-class Outcome(enum.StrEnum):
-    """What one question's answer means for the proof, from good to bad."""
+Outcome = ProbeVerdict
+_WORTH_A_REMEDY = (Outcome.NOTE, Outcome.ABSENT, Outcome.UNKNOWN, Outcome.VIOLATION)
 
-    #: nothing speaks against the place
-    OK = "ok"
-    #: nothing speaks against it, but a person should know
-    NOTE = "note"
-    #: the server cannot answer such questions
-    ABSENT = "absent"
-    #: the configuration says not to ask
-    SKIPPED = "skipped"
-    #: forbidden, no answer, an answer that cannot be understood, or a place that cannot be known
-    UNKNOWN = "unknown"
-    #: bytes are, or can come, where they must not be
-    VIOLATION = "violation"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a reader is told about one question beside its answer."""
+
+    asks: str
+    permissions: tuple[str, ...] = ()
+    #: what can be done where the answer is not simply good
+    remedy: str = ""
+    #: whether another answer is a change of the place, even if nothing bad is in it
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,70 +110,18 @@ def places(results: Mapping[str, Result]) -> frozenset[str]:
     return frozenset().union(*(codes for result in results.values() for codes in result.places.values()))
 
 
-def read(text: str) -> dict[str, Any]:
-    """Read one result back from the evidence; an empty one if it is no such thing."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) and "outcome" in found else {}
-
-
-def compare(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Say in words what is different between two proofs' evidence; nothing if only wording or versions are."""
-    changes: list[str] = []
-    for name in sorted({*old, *new} - {ABOUT}):
-        if name not in new:
-            changes.append(f"{name}: was part of the earlier proof, and is not looked at any more")
-        elif name not in old:
-            changes.append(f"{name}: was no part of the earlier proof; now {_short(_said(new[name]))}")
-        elif old[name] != new[name]:
-            before, after = read(old[name]), read(new[name])
-            if before and after:
-                changes.extend(f"{name}: {change}" for change in _changes(before, after))
-            else:
-                changes.append(f"{name}: was {_short(old[name])}, is {_short(new[name])}")
-    return changes
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    found = []
-    if before["outcome"] != after["outcome"]:
-        found.append(f"was {before['outcome']}, is {after['outcome']}: {_short(after.get('says', ''))}")
-    was, now = (_pairs(each.get("places")) for each in (before, after))
-    found.extend(f"{place} is new among the places" for place in sorted(now - was))
-    found.extend(f"{place} is no longer among the places" for place in sorted(was - now))
-    found.extend(_differences("the answer", before.get("answer"), after.get("answer")))
-    return found
-
-
-def _pairs(found: object) -> set[str]:
-    if not isinstance(found, dict):
-        return set()
-    return {
-        f"{name} ({' '.join(map(str, codes)) if isinstance(codes, list) else codes})" for name, codes in found.items()
-    }
-
-
-def _differences(path: str, before: object, after: object) -> list[str]:
-    if before == after:
-        return []
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = sorted({*before, *after}, key=str)
-        lines = (_differences(f"{path}, {key}", before.get(key), after.get(key)) for key in keys)
-        return [line for each in lines for line in each]
-    if isinstance(before, list) and isinstance(after, list):
-        was, now = {*map(canonical, before)}, {*map(canonical, after)}
-        return [f"{path}: {_short(item)} is new" for item in sorted(now - was)] + [
-            f"{path}: {_short(item)} is gone" for item in sorted(was - now)
-        ]
-    return [f"{path}: was {_short(canonical(before))}, is {_short(canonical(after))}"]
-
-
-def _said(text: str) -> str:
-    return str(read(text).get("says", text))
-
-
-def _short(text: object) -> str:
-    shown = str(text)
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+def told(results: Mapping[str, Result], questions: Mapping[str, Question]) -> tuple[Probe, ...]:
+    """The questions that have a result, in their own order, for a reader."""
+    return tuple(
+        Probe(
+            id=name,
+            question=question.asks,
+            answer=results[name].says,
+            verdict=results[name].outcome,
+            permissions=question.permissions,
+            remedy=question.remedy if results[name].outcome in _WORTH_A_REMEDY else "",
+            watched=question.watched,
+        )
+        for name, question in questions.items()
+        if name in results
+    )

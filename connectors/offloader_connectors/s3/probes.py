@@ -36,6 +36,10 @@ class Probe:
     calls: tuple[str, ...] = ()
     #: part of `S3Options.proof` that switches it off
     switch: Literal["", "account", "control_plane", "kms"] = ""
+    #: what a person can do where the answer is not simply good
+    remedy: str = ""
+    #: whether another answer is a change of the place, even if nothing bad is in it
+    watched: bool = True
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -52,15 +56,38 @@ class Probe:
 
 
 PROBES: tuple[Probe, ...] = (
-    Probe("settings", "Which place is meant?", probes_place.settings),
-    Probe("endpoint", "Does the server that answers belong to that place?", probes_place.endpoint),
-    Probe("region", "Where is the bucket?", probes_place.region, ("head_bucket", "get_bucket_location")),
-    Probe("owner", "Whose bucket is it?", probes_place.owner, ("head_bucket",)),
+    Probe(
+        "settings",
+        "Which place is meant?",
+        probes_place.settings,
+        remedy="Correct the store's options, or update offloader if AWS has opened a new region.",
+    ),
+    Probe(
+        "endpoint",
+        "Does the server that answers belong to that place?",
+        probes_place.endpoint,
+        remedy="For AWS leave endpoint_url out; else set country, attested_by and attested_until.",
+    ),
+    Probe(
+        "region",
+        "Where is the bucket?",
+        probes_place.region,
+        ("head_bucket", "get_bucket_location"),
+        remedy="Make a bucket in the right region, or correct the option region.",
+    ),
+    Probe(
+        "owner",
+        "Whose bucket is it?",
+        probes_place.owner,
+        ("head_bucket",),
+        remedy="Set expected_owner to the 12 digits of the account that the bucket must belong to.",
+    ),
     Probe(
         "replication",
         "Are documents copied to other buckets, and where are those?",
         probes_copies.replication,
         ("get_bucket_replication", "head_bucket"),
+        remedy="If documents must not be there, remove the rule, and delete what it has copied.",
     ),
     Probe(
         "jobs",
@@ -68,6 +95,7 @@ PROBES: tuple[Probe, ...] = (
         probes_copies.jobs,
         ("list_regions", "list_jobs", "describe_job", "get_bucket_replication"),
         "control_plane",
+        remedy="Find out what the job has copied, and delete it if it must not be there.",
     ),
     Probe(
         "mrap",
@@ -75,6 +103,7 @@ PROBES: tuple[Probe, ...] = (
         probes_copies.mrap,
         ("list_multi_region_access_points",),
         "control_plane",
+        remedy="If documents must not be reachable there, take the bucket out of the multi-region access point.",
     ),
     Probe(
         "object_lambda",
@@ -86,6 +115,7 @@ PROBES: tuple[Probe, ...] = (
             "get_access_point_configuration_for_object_lambda",
         ),
         "control_plane",
+        remedy="If documents must not be worked on there, delete the access point that has the function.",
     ),
     Probe(
         "backup",
@@ -100,6 +130,7 @@ PROBES: tuple[Probe, ...] = (
             "get_backup_selection",
         ),
         "control_plane",
+        remedy="If backups must not be there, take the bucket out of the backup plan, and delete the recovery points.",
     ),
     Probe(
         "cloudfront",
@@ -107,31 +138,42 @@ PROBES: tuple[Probe, ...] = (
         probes_copies.cloudfront,
         ("list_distributions", "list_access_points"),
         "control_plane",
+        remedy="Take the bucket out of the distribution's origins: no link needs it.",
     ),
     Probe(
         "acceleration",
         "Can documents pass through other countries on their way?",
         probes_guards.acceleration,
         ("get_bucket_accelerate_configuration",),
+        remedy="Suspend transfer acceleration of the bucket.",
     ),
-    Probe("logging", "Where do access logs go?", probes_records.logging, ("get_bucket_logging", "head_bucket")),
+    Probe(
+        "logging",
+        "Where do access logs go?",
+        probes_records.logging,
+        ("get_bucket_logging", "head_bucket"),
+        remedy="If access logs must not be there, send them to a bucket in a permitted country.",
+    ),
     Probe(
         "inventory",
         "Where do lists of the documents go?",
         probes_records.inventory,
         ("list_bucket_inventory_configurations", "head_bucket"),
+        remedy="If lists must not be there, send them to a bucket in a permitted country.",
     ),
     Probe(
         "analytics",
         "Where do analyses of the documents go?",
         probes_records.analytics,
         ("list_bucket_analytics_configurations", "head_bucket"),
+        remedy="If analyses must not be there, export them to a bucket in a permitted country.",
     ),
     Probe(
         "metadata",
         "Where are tables of the documents' metadata?",
         probes_records.metadata,
         ("get_bucket_metadata_configuration",),
+        remedy="If these tables must not be there, delete the bucket's metadata configuration.",
     ),
     Probe(
         "key",
@@ -139,36 +181,81 @@ PROBES: tuple[Probe, ...] = (
         probes_guards.key,
         ("get_bucket_encryption", "describe_key"),
         "kms",
+        remedy="If the key must not be there, use one of the bucket's own region and account.",
     ),
     Probe(
         "public",
         "Can anybody at all read or write documents?",
         probes_guards.public,
         ("get_public_access_block", "get_bucket_policy_status", "get_bucket_policy", "get_bucket_acl"),
+        remedy="Block all public access, and remove what lets everybody in.",
+        watched=False,
     ),
     Probe(
         "lifecycle",
         "Does the bucket delete or archive documents by itself?",
         probes_guards.lifecycle,
         ("get_bucket_lifecycle_configuration",),
+        remedy="Leave the store's prefix out of the lifecycle rule: documents end only by a plan.",
+        watched=False,
     ),
     Probe(
         "sample",
         "Do documents bear traces of copies?",
         probes_copies.sample,
         ("list_objects_v2", "head_object", "get_bucket_replication"),
+        remedy="Find the copies, and delete them if they must not be there.",
+        watched=False,
     ),
-    Probe("website", "Is the bucket a web site?", probes_guards.website, ("get_bucket_website",)),
+    Probe(
+        "website",
+        "Is the bucket a web site?",
+        probes_guards.website,
+        ("get_bucket_website",),
+        remedy="Remove the bucket's website configuration.",
+        watched=False,
+    ),
     Probe(
         "notification",
         "Who is told of new documents?",
         probes_records.notification,
         ("get_bucket_notification_configuration",),
+        remedy="Look at what is told of new documents, and whether it copies them.",
+        watched=False,
     ),
-    Probe("versioning", "Does the bucket keep versions?", probes_guards.versioning, ("get_bucket_versioning",)),
-    Probe("lock", "Are documents locked against removal?", probes_guards.lock, ("get_object_lock_configuration",)),
-    Probe("account", "Which regions can the account use?", probes_guards.account, ("list_regions",), "account"),
-    Probe("principal", "Who asks?", probes_guards.principal, ("get_caller_identity",)),
+    Probe(
+        "versioning",
+        "Does the bucket keep versions?",
+        probes_guards.versioning,
+        ("get_bucket_versioning",),
+        remedy="Nothing has to be done: offloader deletes every version when it deletes a document.",
+        watched=False,
+    ),
+    Probe(
+        "lock",
+        "Are documents locked against removal?",
+        probes_guards.lock,
+        ("get_object_lock_configuration",),
+        remedy="If documents should be locked, make the bucket anew with object lock.",
+        watched=False,
+    ),
+    Probe(
+        "account",
+        "Which regions can the account use?",
+        probes_guards.account,
+        ("list_regions",),
+        "account",
+        remedy="Allow the question, or leave it: no proof needs it.",
+        watched=False,
+    ),
+    Probe(
+        "principal",
+        "Who asks?",
+        probes_guards.principal,
+        ("get_caller_identity",),
+        remedy="Allow the question, or leave it: no proof needs it.",
+        watched=False,
+    ),
 )
 NAMES = frozenset(probe.name for probe in PROBES)
 

@@ -40,15 +40,17 @@ def replication(inquiry: Inquiry, tally: Tally) -> str:
     for rule in rules:
         with tally.attempt():
             target = need(rule, "Destination", dict)
-            bucket = bucket_of(need(target, "Bucket", str))
+            bucket, name = bucket_of(need(target, "Bucket", str)), field(rule, "ID", str) or "without a name"
             if not overlaps(inquiry, rule):
-                tally.note(f"a replication rule for other documents copies to the bucket {bucket}")
+                tally.note(f"the replication rule {name}, for other documents, copies to the bucket {bucket}")
                 continue
             does = "copies" if need(rule, "Status", str) == "Enabled" else "is disabled, and would copy or has copied"
             owner = field(target, "Account", str) or None
             where = inquiry.place_of_bucket(tally, bucket, "documents are copied to", owner)
             if where and inquiry.countries(where):
-                tally.note(f"a replication rule {does} documents to the bucket {bucket} in {inquiry.named(where)}")
+                tally.note(
+                    f"the replication rule {name} {does} documents to the bucket {bucket} in {inquiry.named(where)}"
+                )
     return "no rule copies documents to another bucket"
 
 

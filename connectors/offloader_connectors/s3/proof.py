@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from offloader.model import Assurance, LocationProof
 from offloader_connectors import regions
 from offloader_connectors.regions import evidence
-from offloader_connectors.regions.evidence import Outcome, Result
+from offloader_connectors.regions.evidence import Outcome, Question, Result
 from offloader_connectors.s3 import probes
 from offloader_connectors.s3.options import S3Options
 from offloader_connectors.s3.probes_asking import Asked, Inquiry
 
-#: says the same about two proofs of an S3 store in words, nothing if only the wording differs
-compare = evidence.compare
 _SENTENCES = 3
-#: entries of the evidence beside the probes', and what they answer
-_BESIDE = {
-    "attestation": "Who vouches for what is not proven?",
-    "questions": "Is the configured list of questions in order?",
+#: every entry of the evidence, for a reader
+_QUESTIONS = {
+    probe.name: Question(asks=probe.question, permissions=probe.actions, remedy=probe.remedy, watched=probe.watched)
+    for probe in probes.PROBES
+} | {
+    "attestation": Question(
+        asks="Who vouches for what is not proven?",
+        remedy="Have the place confirmed again, and set attested_until.",
+        watched=False,
+    ),
+    "questions": Question(
+        asks="Is the configured list of questions in order?", remedy="Correct proof.skip and proof.required."
+    ),
 }
 _OF_KEY = frozenset({"kms:DescribeKey"})
 #: actions of S3 that are about the account, not about one bucket
@@ -35,19 +41,6 @@ _OF_ACCOUNT = frozenset(
         "s3:ListMultiRegionAccessPoints",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One question of a proof, for a reader."""
-
-    name: str
-    question: str
-    outcome: str
-    says: str
-    #: whether nothing is proven without an answer
-    required: bool
-    actions: tuple[str, ...]
 
 
 def prove(clients: Asked, options: S3Options, name: str, now: datetime) -> LocationProof:
@@ -81,19 +74,7 @@ def prove(clients: Asked, options: S3Options, name: str, now: datetime) -> Locat
         summary=_summary(options, assurance, results, wanted),
         evidence=found,
         sha256=evidence.fingerprint(found),
-    )
-
-
-def explain(found: Mapping[str, str], options: S3Options) -> tuple[Report, ...]:
-    """Read a proof's evidence back as questions and answers, in the order in which they were asked."""
-    needed = probes.needs(options.provider)
-    known = {probe.name: (probe.question, probe.actions) for probe in probes.PROBES}
-    known |= {each: (question, ()) for each, question in _BESIDE.items()}
-    read = ((each, *about, evidence.read(found.get(each, ""))) for each, about in known.items())
-    return tuple(
-        Report(each, question, str(said["outcome"]), str(said.get("says", "")), needed.get(each) == "required", actions)
-        for each, question, actions, said in read
-        if said
+        probes=evidence.told(results, _QUESTIONS),
     )
 
 

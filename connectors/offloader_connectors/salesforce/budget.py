@@ -59,8 +59,10 @@ class Purse:
                 self._closed_until = None
 
     def usage(self) -> Usage:
+        """What was spent. The limit is the org's allocation, and until an answer has said it, the configured one."""
         with self._lock:
-            return Usage(requests=dict(self._requests), used=self._used, limit=self._limit)
+            limit = self._day.limit if self._limit is None else self._limit
+            return Usage(requests=dict(self._requests), used=self._used, limit=limit)
 
     def _ceiling(self, limit: int) -> int:
         return int(limit * (1 - self._budget.leave))

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
+from offloader.evidence import compare
 from offloader.model import Assurance, LocationProof
 from offloader.plugins import Context
 from offloader.testing import EPOCH, context
@@ -26,7 +27,6 @@ from offloader_connectors.azure_blob.probes import PERMISSIONS
 from offloader_connectors.azure_blob.store import AzureBlobStore
 from offloader_connectors.azure_blob.testparts.arm import account_path, described
 from offloader_connectors.azure_blob.testparts.testbed import Testbed
-from offloader_connectors.regions.evidence import compare
 
 from .conftest import MakeStore
 

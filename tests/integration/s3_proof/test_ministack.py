@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from offloader.evidence import compare, read
 from offloader.model import Assurance, LocationProof
 from offloader.plugins import Context
-from offloader_connectors.regions import evidence
 from offloader_connectors.s3.client import make_clients
 from offloader_connectors.s3.options import S3Options
-from offloader_connectors.s3.proof import compare, prove
+from offloader_connectors.s3.proof import prove
 
 BLOCKED = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
 
 
 def says(proof: LocationProof, probe: str) -> str:
-    return str(evidence.read(proof.evidence[probe])["says"])
+    return str(read(proof.evidence[probe])["says"])
 
 
 @pytest.fixture

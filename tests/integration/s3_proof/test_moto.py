@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from offloader.evidence import read
 from offloader.model import Assurance
-from offloader_connectors.regions import evidence
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_multi_region_key_is_found(clean: Any) -> None:
     clean.client("s3").put_bucket_encryption(Bucket="archive", ServerSideEncryptionConfiguration={"Rules": [rule]})
     proof = clean.prove()
     assert proof.countries == {"DE", "US"}
-    assert "us-east-1 (US)" in evidence.read(proof.evidence["key"])["says"]
+    assert "us-east-1 (US)" in read(proof.evidence["key"])["says"]
 
 
 def test_a_multi_region_access_point_is_found(clean: Any) -> None:
@@ -47,7 +47,7 @@ def test_a_multi_region_access_point_is_found(clean: Any) -> None:
         Details={"Name": "point", "Regions": [{"Bucket": "archive"}, {"Bucket": "archive-us"}]},
     )
     proof = clean.prove()
-    assert "multi-region access point" in evidence.read(proof.evidence["mrap"])["says"]
+    assert "multi-region access point" in read(proof.evidence["mrap"])["says"]
     assert (proof.assurance, proof.countries) == (Assurance.PROVEN, {"DE", "US"})
 
 

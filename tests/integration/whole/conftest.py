@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from offloader.cli.demo_sandbox import Sandbox
+from offloader_connectors.azure_blob.testparts.azurite import how_to_install, is_installed
+from offloader_connectors.azure_blob.testparts.testbed import Testbed
 from offloader_connectors.dynamics365.emulator.options import OrgOptions as DynamicsOptions
 from offloader_connectors.salesforce.emulator.options import OrgOptions
 from tests import processes
@@ -20,6 +24,7 @@ from tests.integration.whole.depot import Depot, opened
 from tests.integration.whole.dynamics import Field, plough
 from tests.integration.whole.ground import Ground, break_ground
 from tests.integration.whole.plant import Plant
+from tests.tools import missing
 
 #: what a sandbox makes anew where it is missing; all else is the emulated CRM's own
 _CONFIGURED = ("offloader.yaml", "link_key", "proxy_secret", "stores")
@@ -98,6 +103,16 @@ def ground(tmp_path: Path, org_options: OrgOptions) -> Iterator[Ground]:
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with servers.ministack(tmp_path_factory.mktemp("ministack")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """Azurite with a proxy and a management API beside it, in Germany."""
+    if not is_installed(os.environ):
+        missing("Azurite", how_to_install(os.environ))
+    started = Testbed(tmp_path_factory.mktemp("azure"), os.environ, time.sleep)
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -94,10 +94,33 @@ def test_a_bad_price_is_named(name: str, row: str, message: str) -> None:
     """A bad price is refused by an error that names file, line and column."""
     texts = {
         "crm_storage_prices": "system|meter|price|as_of|note|conf|source",
-        "object_storage_prices": "provider|class|region|usd_per_gb_month|min_days|min_object_kb|get|as_of|conf|source",
+        "object_storage_prices": "provider|class|region|usd_per_gb_month|min_days|min_object_kb|retrieval_usd_per_gb"
+        "|as_of|conf|source",
     }
 
     with pytest.raises(ConfigError) as caught:
         prices.load({**texts, name: f"{texts[name]}\n{row}"})
 
     assert message in str(caught.value)
+
+
+def test_requests_and_traffic_have_prices_of_their_own() -> None:
+    """Writes, reads and traffic are priced where they are listed, apart, and nowhere else."""
+    listed = prices.load().requests
+
+    frankfurt = listed[FRANKFURT]
+    assert frankfurt.put == pytest.approx(0.0054 / 1000)
+    assert frankfurt.get == pytest.approx(0.00043 / 1000)
+    assert (frankfurt.egress, frankfurt.as_of) == (0.09, "2026-08-31")
+    assert listed["aws-s3", "STANDARD", "eu-west-1"].egress is None
+    assert ("aws-s3", "STANDARD", "eu-south-1") not in listed
+    assert set(listed) <= set(prices.load().store)
+
+
+def test_early_deletion_is_paid_to_the_end_of_the_minimum() -> None:
+    """Thirty days too early cost a month of what is stored, after the minimum nothing, never more than all of it."""
+    price = prices.StorePrice(1.0, "2026", days=90)
+    month = price.month([1 << 30])
+
+    assert month == pytest.approx(1.0)
+    assert [price.early_delete([1 << 30], days) for days in (-5, 0, 60, 90, 1000)] == pytest.approx([3, 3, 1, 0, 0])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from offloader.evidence import read
 from offloader.model import Assurance, LocationProof
 from offloader.plugins import StorePlugin, load
 from offloader_connectors.filesystem.location import Attestation, Mount, mount_of, prove
@@ -67,9 +68,10 @@ def test_an_attested_local_disk_is_attested(tmp_path: Path) -> None:
     found = proof(tmp_path)
     assert (found.assurance, found.countries) == (Assurance.ATTESTED, frozenset({"DE"}))
     assert (found.taken, found.expires) == (NOW, datetime(2026, 3, 2, 12, tzinfo=UTC))
-    assert found.evidence["filesystem"] == "ext4"
-    assert found.evidence["path"] == str(tmp_path / "not" / "there")
-    assert found.evidence["attested_by"] == "Ms Example"
+    folder, word = (read(found.evidence[name])["answer"] for name in ("folder", "attestation"))
+    assert (folder["filesystem"], folder["path"]) == ("ext4", str(tmp_path / "not" / "there"))
+    assert word["by"] == "Ms Example"
+    assert [(probe.id, probe.verdict) for probe in found.probes] == [("attestation", "ok"), ("folder", "ok")]
 
 
 def test_a_proof_ends_with_the_attestation(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_a_machine_that_does_not_tell_is_unproven(tmp_path: Path) -> None:
     """Without a mount table the file system is unknown, and so is the place."""
     found = prove("de", str(tmp_path), GOOD, NOW, mounts=str(tmp_path / "none"))
     assert found.assurance is Assurance.UNPROVEN
-    assert found.evidence["filesystem"] == "unknown"
+    assert read(found.evidence["folder"])["answer"]["filesystem"] == "unknown"
 
 
 def test_a_folder_that_cannot_be_seen_is_unproven(tmp_path: Path) -> None:
@@ -122,7 +124,8 @@ def test_a_link_to_another_disk_is_followed(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path}/elsewhere nfs4 rw 0 0\n")
     found = prove("de", str(tmp_path / "store"), GOOD, NOW, mounts=str(mounts))
-    assert (found.assurance, found.evidence["filesystem"]) == (Assurance.UNPROVEN, "nfs4")
+    assert found.assurance is Assurance.UNPROVEN
+    assert read(found.evidence["folder"])["answer"]["filesystem"] == "nfs4"
 
 
 def test_an_attestation_for_ever_is_dated_too(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from offloader.audit import canonical
 from offloader.errors import Permanent, Refused
-from offloader.ledger import Ledger, PlanCode, PlanHeader, PlanItem
-from offloader.model import Decision, Reason, Verdict
+from offloader.ledger import Ledger, PlanCode, PlanHeader, PlanItem, codec
+from offloader.model import Decision, DocumentRef, Reason, Retention, Verdict
 
 HEADER = PlanHeader(
     sources=("sf", "crm2"),
@@ -135,3 +138,17 @@ def test_plan_leaves_its_life_in_the_log(ledger: Ledger) -> None:
     told = [(event.type, event.data["plan"], event.data["status"]) for event in ledger.events()]
     assert told == [("plan", plan, "open"), ("plan", plan, "sealed"), ("plan", plan, "applying")]
     assert ledger.events()[1].data["sha256"] == "abc"
+
+
+@pytest.mark.parametrize("facts", [{}, {"copies": ("us",), "categories": ("c", "d"), "bases": ("\udc80",)}], ids=str)
+@pytest.mark.parametrize("ref", [None, DocumentRef("crm", "File", 'a"\ud800')], ids=str)
+def test_a_plans_line_is_canonical(facts: dict[str, Any], ref: DocumentRef | None) -> None:
+    """A line is the canonical JSON of what it says, and gives the item back."""
+    retention = Retention(date(2030, 1, 1), None, ("R",), ())
+    decision = replace(item(1).decision, **facts, retention=retention if facts else None)
+    made = replace(item(1), decision=decision, ref=ref, version_ids=("v1", "v\x002") if ref else ())
+
+    text = codec.item_text(made)
+
+    assert text == canonical(json.loads(text)) == codec.item_text(replace(made, decision=replace(decision)))
+    assert codec.item(1, text) == made

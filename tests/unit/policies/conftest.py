@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from offloader.model import Assurance, Document, DocumentRef, LocationProof, Parent, Skip, Version
-from offloader.ports import Target
+from offloader.ports import Target, Tariff
 from offloader_policies import tables
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -43,6 +43,7 @@ def _target(
     assurance: Assurance = Assurance.ATTESTED,
     age: timedelta = timedelta(hours=1),
     lasts: timedelta = timedelta(hours=24),
+    tariff: Tariff | None = None,
 ) -> Target:
     name = name or f"archive-{'-'.join(countries).lower()}"
     taken = NOW - age
@@ -54,7 +55,7 @@ def _target(
         expires=taken + lasts,
         summary="",
     )
-    return Target(name, proof)
+    return Target(name, proof, tariff)
 
 
 @pytest.fixture(scope="session")

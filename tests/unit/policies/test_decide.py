@@ -204,16 +204,8 @@ def test_an_unknown_category_meets_every_rule(document: Make, stores: list[Targe
     none = policy(categories={"default": []}).decide(document("AU"), stores, now)
 
     assert rules(unknown) == rules(none) == ["AU-01", "AU-02"]
-
-
-def test_a_copy_rule_needs_its_place(document: Make, target: MakeTarget, now: datetime) -> None:
-    """Where the law wants a full copy at home, our one copy must be there, else somebody must look."""
-    rulebook = policy(categories={"default": ["company_books"]})
-    abroad = rulebook.decide(document("IN"), [target("DE")], now)
-
-    assert (abroad.verdict, abroad.code) == (Verdict.REVIEW, "COPY_NEEDED")
-    assert rulebook.decide(document("IN"), [target("DE"), target("IN", name="z")], now).store == "z"
-    assert rulebook.decide(document("IN"), [target("DE", "IN")], now).code == "COPY_NEEDED"
+    assert "unknown (signal category)" in unknown.reasons[0].text
+    assert "unknown (nothing says it)" in none.reasons[0].text
 
 
 SCC = {
@@ -234,7 +226,8 @@ def test_a_transfer_basis_opens_until_it_expires(document: Make, target: MakeTar
     decision = rulebook.decide(document("NL"), offered, now)
 
     assert decision.store == "archive-us"
-    assert "on the transfer basis scc-7" in decision.reasons[1].text
+    assert "on the transfer basis scc-7 (dpo, until 2026-11-22)" in decision.reasons[1].text
+    assert decision.bases == ("scc-7",)
     assert rulebook.decide(document("NL"), offered, now + timedelta(days=1)).code == "NO_COMPLIANT_TARGET"
     assert policy(transfer_bases=[{**SCC, "jurisdictions": ["EU"]}]).decide(document("NL"), offered, now).store is None
     assert policy(transfer_bases=[{**SCC, "rules": ["CN-01"]}]).decide(document("CN"), offered, now).store is None
@@ -312,6 +305,17 @@ def test_hostile_signals_are_quoted_and_short(document: Make, stores: list[Targe
     assert "and 295 more" in decision.reasons[-1].text
     assert all(reason.text.isascii() and reason.text.isprintable() for reason in decision.reasons)
     assert all(len(reason.text) < 200 for reason in decision.reasons)
+
+
+def test_problems_are_cut_only_when_there_are_many(document: Make, stores: list[Target], now: datetime) -> None:
+    """Five problems are all said, and a text of forty characters is quoted whole."""
+    five = policy().decide(document(*(f"{n}{'x' * 39}" for n in range(5))), stores, now)
+    longer = policy().decide(document("x" * 41), stores, now)
+
+    assert [reason.text for reason in five.reasons[1:]] == [
+        f"Account A{n} has the country '{n}{'x' * 39}', which is no known country" for n in range(5)
+    ]
+    assert f"'{'x' * 40}\\u2026'" in longer.reasons[-1].text
 
 
 def test_signals_that_are_no_text_need_review(document: Make, stores: list[Target], now: datetime) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from offloader.evidence import read
 from offloader.model import Assurance, LocationProof
 from offloader_connectors.regions import evidence
 from offloader_connectors.s3 import probes
@@ -245,7 +246,7 @@ def test_an_answer_that_is_none(look: Look, call: str, probe: str, answer: objec
     """A required answer that is no structure at all makes its question unanswered."""
     proof = look({call: lambda region, params: answer})
     assert proof.assurance is Assurance.UNPROVEN
-    assert evidence.read(proof.evidence[probe])["outcome"] == "unknown"
+    assert read(proof.evidence[probe])["outcome"] == "unknown"
 
 
 def test_missing_clients(look: Look) -> None:

@@ -74,3 +74,12 @@ def test_unreadable_headers_are_ignored(header: str | None) -> None:
     purse.note(header)
 
     assert purse.usage().limit is None
+
+
+def test_until_the_org_has_said_its_limit_the_configured_one_counts() -> None:
+    """A forecast before the first call knows the operator's budget; afterwards the org's own allocation."""
+    purse = Purse(Budget(daily_calls=500), Clock())
+    before = purse.usage().limit
+    purse.note("api-usage=10/100000")
+
+    assert (before, purse.usage().limit) == (500, 100000)

@@ -1,0 +1,74 @@
+"""A report about a plan of a million documents: seconds, and the peak memory of the process that makes it.
+
+The ledger and its plan are made by other processes, so that the peak is the report's own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import monotonic
+
+from harness import PYTHON, arguments, detail, measure, say, workshop
+from synthetic import config, fill, opened
+
+from offloader.moves.plan import make_plan
+from offloader.reports.gather import gather, note
+from offloader.reports.model import Mode
+from offloader.reports.writing import write
+
+FORMATS = ("csv", "jsonl", "xlsx", "html")
+DOCUMENTS = 1_000_000
+TARGET_SECONDS = 300
+TARGET_MB = 400
+
+
+def make(directory: Path, count: int) -> None:
+    with opened(directory) as site:
+        fill(site.ledger, count)
+
+
+def plan(directory: Path) -> None:
+    with opened(directory) as site:
+        print(json.dumps({"plan": make_plan(site).id}))
+
+
+def report(directory: Path, plan_id: str) -> None:
+    took = {}
+    with opened(directory) as site:
+        before = monotonic()
+        found = gather(site, config(directory), plan_id, Mode.DRY_RUN, names=False, by="benchmark")
+        took["gather"] = round(monotonic() - before, 1)
+        for each in FORMATS:
+            before = monotonic()
+            write(found, each, directory / f"{found.id}.{each}", language="en")
+            took[each] = round(monotonic() - before, 1)
+        note(site, found)
+    print(json.dumps(took))
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--make"]:
+        make(Path(sys.argv[2]), int(sys.argv[3]))
+        print("{}")
+        return
+    if sys.argv[1:2] in (["--plan"], ["--report"]):
+        plan(Path(sys.argv[2])) if sys.argv[1] == "--plan" else report(Path(sys.argv[2]), sys.argv[3])
+        return
+    options = arguments(__doc__, documents=DOCUMENTS, quick=20_000)
+    count = 20_000 if options.quick else options.documents
+    itself = (*PYTHON, __file__)
+    with workshop() as directory:
+        measure([*itself, "--make", str(directory), str(count)])
+        planned = measure([*itself, "--plan", str(directory)])
+        made = measure([*itself, "--report", str(directory), planned.answer["plan"]])
+        sizes = {path.suffix: path.stat().st_size for path in directory.glob("R-*")}
+    say(f"plan and report of {count} documents", planned.seconds + made.seconds, TARGET_SECONDS, " s")
+    say("peak memory of the report", made.peak_mb, TARGET_MB, " MB")
+    detail(plan_seconds=planned.seconds, plan_peak_mb=planned.peak_mb, report_seconds=made.seconds, **made.answer)
+    detail(**{f"bytes{suffix}": size for suffix, size in sizes.items()})
+
+
+if __name__ == "__main__":
+    main()
