@@ -290,8 +290,8 @@ def _default_of(dataclass: type[Any], name: str) -> str:
 
 MODES = (
     ("HARD", "every copy must be in the listed places"),
-    ("PRIMARY", "the primary copy must be in the listed places; offloader holds one copy, so that one"),
-    ("COPY", "one full copy must be in the listed places; offloader holds one copy, so that one"),
+    ("PRIMARY", "the primary copy must be in the listed places; offloader keeps all of its copies there"),
+    ("COPY", "one full copy must be in the listed places; offloader makes one there, besides those elsewhere"),
     ("COND", "in the listed places, or elsewhere on a recorded transfer basis; without a list it bounds no place"),
     ("DENY", "never in the listed places"),
     ("REACH", "no bound on the place, but the authority must have prompt access"),

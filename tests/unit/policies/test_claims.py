@@ -94,6 +94,8 @@ def test_dated_rules(document: Make, target: MakeTarget) -> None:
     ended = rulebook.decide(document("MX"), [target("MX")], last + timedelta(minutes=1))
     assert ended.code == "NO_RULE_COVERS"
     assert say(ended, "NOT_IN_FORCE") == ["MX-01: not applied: in force from 2025-03-21 to 2026-11-22"]
+    long_ago = policy().decide(document("KZ"), offered, datetime(2015, 12, 31, 23, 59, tzinfo=UTC))
+    assert say(long_ago, "NOT_IN_FORCE") == ["KZ-01: not applied: in force from 2016-01-01"]
     endless = ResidencyPolicy(replace(tables.load(), rules=(replace(gone, valid_from=None),)), ResidencyOptions())
     assert say(endless.decide(document("MX"), [], last + timedelta(minutes=1)), "NOT_IN_FORCE") == [
         "MX-01: not applied: in force to 2026-11-22"

@@ -100,7 +100,8 @@ def test_what_is_settled_without_rules(document: Make, stores: list[Target], now
 
     assert rulebook.decide(skipped, stores, now).verdict is Verdict.KEEP
     assert rulebook.decide(skipped, stores, now).code == "NOTE"
-    assert rulebook.decide(document("DE", sizes=[40, 59]), stores, now).code == "BELOW_MIN_BYTES"
+    small = rulebook.decide(document("DE", sizes=[40, 59]), stores, now)
+    assert (small.code, small.reasons[-1].text) == ("BELOW_MIN_BYTES", "99 bytes are less than min_bytes, 100")
     assert rulebook.decide(document("DE", sizes=[40, 60]), stores, now).verdict is Verdict.MOVE
     assert rulebook.decide(document("DE", sizes=[40, None]), stores, now).verdict is Verdict.MOVE
     assert rulebook.decide(document("DE", sizes=[]), stores, now).code == "NO_VERSIONS"
@@ -146,6 +147,17 @@ def test_no_proof_no_move(
     decision = policy().decide(document("DE"), [target("DE", assurance=assurance, age=age), target("US")], now)
 
     assert (decision.verdict, decision.code, decision.store) == (Verdict.BLOCKED, "NO_PROOF", None)
+
+
+def test_what_was_decided_at_one_moment_holds_for_no_other(document: Make, target: MakeTarget, now: datetime) -> None:
+    """A proof counts from the moment when it was taken to the one when it ends, in whatever order one asks."""
+    rulebook, offered = policy(), [target("DE", age=timedelta(hours=1), lasts=timedelta(hours=24))]
+    taken, ends, moment = now - timedelta(hours=1), now + timedelta(hours=23), timedelta(microseconds=1)
+
+    assert rulebook.decide(document("DE"), offered, taken).store == "archive-de"
+    assert rulebook.decide(document("DE"), offered, taken - moment).code == "NO_PROOF"
+    assert rulebook.decide(document("DE"), offered, ends - moment).store == "archive-de"
+    assert rulebook.decide(document("DE"), offered, ends).code == "NO_PROOF"
 
 
 def test_a_proof_of_another_store_is_none(document: Make, target: MakeTarget, now: datetime) -> None:
