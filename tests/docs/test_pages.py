@@ -303,7 +303,7 @@ def test_the_quick_start_is_two_commands() -> None:
     section = text_of(ROOT / "README.md").partition("## Quick start\n")[2].partition("\n## ")[0]
     found = re.findall(r"^```\w*\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
 
-    assert found == ["python3 bootstrap.py offloader demo\npython3 bootstrap.py pytest -n 2 -q\n"]
+    assert found == ["python3 bootstrap.py offloader demo\npython3 bootstrap.py pytest -n 3 -q\n"]
     assert (ROOT / "bootstrap.py").is_file()
 
 

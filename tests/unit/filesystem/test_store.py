@@ -82,7 +82,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def open_files(tmp_path: Path) -> int:
     """How many files of the store this process has open; sockets of other tests come and go."""
-    links = (os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+    links = (str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
     return sum(link.startswith(str(tmp_path)) for link in links)
 
 
