@@ -16,7 +16,7 @@ from synthetic import config, fill, opened
 from offloader.moves.plan import make_plan
 from offloader.reports.gather import gather, note
 from offloader.reports.model import Mode
-from offloader.reports.writing import write
+from offloader.reports.writing import write_all
 
 FORMATS = ("csv", "jsonl", "xlsx", "html")
 DOCUMENTS = 1_000_000
@@ -40,10 +40,9 @@ def report(directory: Path, plan_id: str) -> None:
         before = monotonic()
         found = gather(site, config(directory), plan_id, Mode.DRY_RUN, names=False, by="benchmark")
         took["gather"] = round(monotonic() - before, 1)
-        for each in FORMATS:
-            before = monotonic()
-            write(found, each, directory / f"{found.id}.{each}", language="en")
-            took[each] = round(monotonic() - before, 1)
+        before = monotonic()
+        write_all(found, {each: directory / f"{found.id}.{each}" for each in FORMATS}, language="en")
+        took["files"] = round(monotonic() - before, 1)
         note(site, found)
     print(json.dumps(took))
 

@@ -109,14 +109,13 @@ def approved_run(site: Site, config: Config) -> Governed:
 def _written(site: Site, config: Config, plan: str) -> tuple[Path, ...]:
     from offloader.moves.sealing import plan_of  # noqa: PLC0415
     from offloader.reports.gather import gather, mode_of, note  # noqa: PLC0415
-    from offloader.reports.writing import write  # noqa: PLC0415
+    from offloader.reports.writing import write_all  # noqa: PLC0415
 
     folder = config.directory / "reports"
     folder.mkdir(exist_ok=True)
     mode = mode_of(plan_of(site, plan).status)
     report = gather(site, config, plan, mode, names=False, seed=None, by=site.person)
-    files = tuple(folder / f"{report.id}.{each}" for each in ("html", "xlsx"))
-    for file in files:
-        write(report, file.suffix[1:], file, language="")
+    files = {each: folder / f"{report.id}.{each}" for each in ("html", "xlsx")}
+    write_all(report, files, language="")
     note(site, report)
-    return files[:1]
+    return (files["html"],)

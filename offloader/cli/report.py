@@ -39,7 +39,7 @@ def command(
     """Write down what a plan would do, or did: for people to read and sign, and for programs. Changes nothing."""
     from offloader.moves.sealing import plan_of  # noqa: PLC0415
     from offloader.reports.gather import gather, mode_of, note  # noqa: PLC0415
-    from offloader.reports.writing import write  # noqa: PLC0415
+    from offloader.reports.writing import write_all  # noqa: PLC0415
 
     session = session_of(context)
     config = session.config()
@@ -56,8 +56,7 @@ def command(
         )
         _make(out)
         files = {each: out / f"{report.id}.{each}" for each in formats}
-        for each, path in files.items():
-            write(report, each, path, language=language)
+        write_all(report, files, language=language)
         note(site, report)
     return _answer(report, files)
 

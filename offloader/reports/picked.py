@@ -39,8 +39,13 @@ class Picked(Generic[T]):
     total: int = 0
 
 
-def pick(report: Report, *, most: int, packed: Callable[[Row], T]) -> Picked[T]:
-    """Go once through a report's rows. The table gets at most `most` of them, each as `packed` makes it."""
+def pick(
+    report: Report, *, most: int, packed: Callable[[Row], T], each: Callable[[Row], None] | None = None
+) -> Picked[T]:
+    """Go once through a report's rows. The table gets at most `most` of them, each as `packed` makes it.
+
+    `each` is called with every row, in order.
+    """
     picked: Picked[T] = Picked()
     exceptions = set(report.exceptions)
     wanted = exceptions.union(report.sample)
@@ -49,6 +54,8 @@ def pick(report: Report, *, most: int, packed: Callable[[Row], T]) -> Picked[T]:
     others: list[T] = []
     for row in report.rows():
         picked.total += 1
+        if each is not None:
+            each(row)
         if row.number in wanted:
             picked.rows[row.number] = row
         applied[row.rules] += 1

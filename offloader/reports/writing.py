@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from offloader.errors import ConfigError
 from offloader.reports.model import Report
+from offloader.reports.sharing import together
 
 #: format → the extra of the distribution that brings what it needs
 _EXTRAS: Final[Mapping[str, str]] = {"html": "reports", "xlsx": "reports", "csv": "", "jsonl": "", "pdf": "pdf"}
@@ -42,6 +44,18 @@ def write(report: Report, format: str, path: Path, *, language: str) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"the report cannot be written to {path}: {error.strerror or error}") from error
+
+
+def write_all(report: Report, files: Mapping[str, Path], *, language: str) -> None:
+    """Write a report in several formats (format → path), going through its documents once. Raises as `write` does.
+
+    Each file is whole or not there; when one fails, the others are still written.
+    """
+    together(report, [partial(_written, each, path, language) for each, path in files.items()])
+
+
+def _written(format: str, path: Path, language: str, report: Report) -> None:
+    write(report, format, path, language=language)
 
 
 def _writer(format: str) -> ModuleType:

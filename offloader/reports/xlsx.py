@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -12,7 +12,7 @@ import xlsxwriter
 from offloader.reports import codes
 from offloader.reports.browser import TITLES
 from offloader.reports.columns import COLUMNS
-from offloader.reports.model import Money, Report
+from offloader.reports.model import Money, Report, Row
 from offloader.reports.picked import Picked, pick
 from offloader.reports.shown import line
 from offloader.reports.words import Words
@@ -85,9 +85,10 @@ def write(report: Report, path: Path, language: str) -> None:
 def _fill(book: Any, report: Report, words: Words) -> None:
     book.set_properties({"title": line(report.id), "created": report.made_at.replace(tzinfo=None)})
     head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"})
-    picked: Picked[int] = pick(report, most=0, packed=lambda row: row.number)
-    _summary(_Sheet(book, words.say(_("Summary")), head), report, picked, words)
-    _documents(book, head, report, words)
+    summary = _Sheet(book, words.say(_("Summary")), head)
+    documents = _Documents(book, head, words)
+    picked: Picked[int] = pick(report, most=0, packed=lambda row: row.number, each=documents.line)
+    _summary(summary, report, picked, words)
     for name, numbers in ((_("Exceptions"), report.exceptions), (_("Sample"), report.sample)):
         sheet = _heading(_Sheet(book, words.say(name), head), words, COLUMNS)
         for number in numbers:
@@ -105,16 +106,20 @@ def _heading(sheet: _Sheet, words: Words, columns: Iterable[str]) -> _Sheet:
     return sheet
 
 
-def _documents(book: Any, head: Any, report: Report, words: Words) -> None:
+class _Documents:
     """All documents; a further sheet begins where one is full."""
-    name = words.say(_("Documents"))
-    sheet, sheets = _heading(_Sheet(book, name, head), words, _DOCUMENTS), 1
-    readers = [COLUMNS[column] for column in _DOCUMENTS]
-    for row in report.rows():
-        if sheet.row > MOST_LINES:
-            sheets += 1
-            sheet = _heading(_Sheet(book, f"{name} {sheets}", head), words, _DOCUMENTS)
-        sheet.line(read(row) for read in readers)
+
+    def __init__(self, book: Any, head: Any, words: Words) -> None:
+        self._new: Callable[[str], _Sheet] = lambda name: _heading(_Sheet(book, name, head), words, _DOCUMENTS)
+        self._name = words.say(_("Documents"))
+        self._sheet, self._sheets = self._new(self._name), 1
+        self._readers = [COLUMNS[column] for column in _DOCUMENTS]
+
+    def line(self, row: Row) -> None:
+        if self._sheet.row > MOST_LINES:
+            self._sheets += 1
+            self._sheet = self._new(f"{self._name} {self._sheets}")
+        self._sheet.line(read(row) for read in self._readers)
 
 
 def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -> None:

@@ -24,7 +24,7 @@ from offloader.reports.columns import COLUMNS
 from offloader.reports.model import Mode, Report, Row
 from offloader.reports.shown import cell, line, shown
 from offloader.reports.table import embedded
-from offloader.reports.writing import FORMATS, write
+from offloader.reports.writing import FORMATS, write, write_all
 from tests.integration.reports.made import report, rows
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -195,17 +195,55 @@ def test_a_report_is_whole_or_not_there(format: str, tmp_path: Path) -> None:
     path = tmp_path / f"r.{format}"
     path.write_bytes(b"before")
 
-    passes = iter([5, 3] if format == "xlsx" else [3])
-
     def broken() -> Iterator[Row]:
-        left = next(passes)
-        yield from rows(left)
-        if left < 5:
-            raise ValueError("the ledger went away")
+        yield from rows(3)
+        raise ValueError("the ledger went away")
 
     with pytest.raises(ValueError, match="went away"):
         write(report(5, rows=broken), format, path, language="")
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {path.name: b"before"}
+
+
+def test_all_formats_come_from_one_pass(tmp_path: Path) -> None:
+    """Several formats at once are, byte for byte, what each one is alone, and the documents are read once."""
+    passes = []
+
+    def counted() -> Iterator[Row]:
+        passes.append(1)
+        return rows(1200)
+
+    files = {each: tmp_path / f"r.{each}" for each in ("html", "csv", "jsonl")}
+    write_all(report(1200, rows=counted), files, language="nl")
+
+    assert len(passes) == 1
+    for each, path in files.items():
+        alone = tmp_path / f"alone.{each}"
+        write(report(1200), each, alone, language="nl")
+        assert path.read_bytes() == alone.read_bytes()
+
+
+def test_one_format_that_fails_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be written is an error; the others are there all the same."""
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    monkeypatch.delitem(sys.modules, "offloader.reports.pdf", raising=False)
+    files = {each: tmp_path / f"r.{each}" for each in ("pdf", "csv")}
+
+    with pytest.raises(ConfigError, match="pdf"):
+        write_all(report(3000), files, language="")
+    assert [one.name for one in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_documents_that_cannot_be_read_end_every_format(tmp_path: Path) -> None:
+    """When the ledger goes away in the middle, no file is left, and the reason is raised."""
+
+    def broken() -> Iterator[Row]:
+        yield from rows(700)
+        raise ValueError("the ledger went away")
+
+    files = {each: tmp_path / f"r.{each}" for each in ("html", "xlsx", "csv")}
+    with pytest.raises(ValueError, match="went away"):
+        write_all(report(1200, rows=broken), files, language="")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("format", ["html", "xlsx", "csv", "jsonl"])
