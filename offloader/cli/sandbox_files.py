@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from offloader.errors import ConfigError
 from offloader.evidence import read
@@ -63,25 +64,49 @@ def start(
     return emulators
 
 
-def write_config(directory: Path, emulators: dict[str, Emulator], outside: Context) -> Path:
+def write_config(directory: Path, emulators: Mapping[str, Emulator], outside: Context) -> Path:
     """Write DIR/offloader.yaml and the secrets it refers to; what is there stays, but for the CRM's address."""
     key = directory / "link_key"
     for path in (key, directory / "proxy_secret"):
         if not path.exists():
             path.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
             path.chmod(0o600)
+    path = directory / "offloader.yaml"
+    yaml = YAML(typ="safe", pure=True)
+    sources = {
+        name: _below(name if len(emulators) > 1 else "", emulator.source_options)
+        for name, emulator in emulators.items()
+    }
+    value = _kept(path, yaml) if path.exists() else _fresh(directory, outside)
+    known = value["sources"]
+    value["sources"] = known | {name: {**known.get(name, {}), **options} for name, options in sources.items()}
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(value, file)
+    return path
+
+
+def _kept(path: Path, yaml: YAML) -> dict[str, Any]:
+    """The configuration that stands there. Raises ConfigError if it is none."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"))
+        if isinstance(value["sources"], dict):
+            return dict(value)
+    except (YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path} is no configuration that a sandbox can go on with; move it away") from error
+    raise ConfigError(f"{path} has no sources that a sandbox can go on with; move it away")
+
+
+def _fresh(directory: Path, outside: Context) -> dict[str, Any]:
+    """A new sandbox's configuration, without its sources."""
     until = (outside.now() + timedelta(days=365)).date().isoformat()
-    value = {
+    return {
         "ledger": {"path": "ledger.sqlite"},
         "gateway": {
             "url": LINK_URL,
             "link_key": "file:link_key",
             "login": {"secret": "file:proxy_secret"},
         },
-        "sources": {
-            name: _below(name if len(emulators) > 1 else "", emulator.source_options)
-            for name, emulator in emulators.items()
-        },
+        "sources": {},
         "stores": {
             name: _attested(
                 name,
@@ -98,10 +123,6 @@ def write_config(directory: Path, emulators: dict[str, Emulator], outside: Conte
         },
         "policies": {"residency": {"type": "residency"}},
     }
-    path = directory / "offloader.yaml"
-    with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(value, file)
-    return path
 
 
 def _below(folder: str, options: Mapping[str, Any]) -> dict[str, Any]:
