@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from offloader.testing import context
 class Served:
     """An emulator that only says how it is reached."""
 
-    source_options: dict[str, Any] = field(default_factory=dict)
+    source_options: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     ca_file: Path = Path()
 
