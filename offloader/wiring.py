@@ -23,6 +23,7 @@ from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.paced import Gate, PacedSource
 from offloader.wrappers.readonly import ReadOnlySource, ReadOnlyStore
 from offloader.wrappers.retrying import Retry, RetryingSource, RetryingStore
+from offloader.wrappers.retrying_records import RetryingRecords
 from offloader.wrappers.watched import WatchedStore
 
 
@@ -94,7 +95,7 @@ def records_of(config: Config, context: Context) -> Callable[[str], Records]:
         plugin = load(SourcePlugin, part.type)
         if plugin.open_records is None:
             raise ConfigError(f"the source {source} ({part.type}) cannot purge records")
-        return plugin.open_records(part.name, part.options, context)
+        return RetryingRecords(plugin.open_records(part.name, part.options, context), _retry(config, context))
 
     return opened
 

@@ -1,15 +1,19 @@
-"""Acts of plans that dispose, deletions that wait, tombstones, and requests of data subjects."""
+"""Acts of plans that dispose, deletions that wait, tombstones, requests of data subjects; every state can be erased."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
+from offloader.ledger import transitions
+
 revision = "0005"
 down_revision = "0004"
 
 _SEALED = "(SELECT status FROM plans WHERE id = {row}.plan) <> 'open'"
 _SQLITE_TRIGGERS = (
+    """CREATE TRIGGER transitions_no_insert BEFORE INSERT ON transitions
+       BEGIN SELECT RAISE(ABORT, 'only a migration changes the transitions'); END""",
     f"""CREATE TRIGGER plan_acts_no_insert BEFORE INSERT ON plan_acts WHEN {_SEALED.format(row="NEW")}
         BEGIN SELECT RAISE(ABORT, 'the plan is sealed'); END""",
     f"""CREATE TRIGGER plan_acts_no_delete BEFORE DELETE ON plan_acts WHEN {_SEALED.format(row="OLD")}
@@ -66,6 +70,15 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("plan", sa.String),
     )
-    if op.get_bind().dialect.name == "sqlite":
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    if sqlite:
+        op.execute("DROP TRIGGER transitions_no_insert")
+    for row in transitions.rows():
+        # our own words, not anybody's input
+        op.execute(
+            f"INSERT INTO transitions SELECT '{row['from_state']}', '{row['to_state']}' WHERE NOT EXISTS ("  # noqa: S608
+            f"SELECT 1 FROM transitions WHERE from_state = '{row['from_state']}' AND to_state = '{row['to_state']}')"
+        )
+    if sqlite:
         for trigger in _SQLITE_TRIGGERS:
             op.execute(trigger)
