@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from offloader.errors import ConfigError
 from offloader.model import Finding
 from offloader.ports import Policy, Source, Store, Target, Tariff
+from offloader.records import Records
 
 
 class Options(BaseModel):
@@ -53,6 +54,8 @@ class SourcePlugin:
     open: Callable[[str, Any, Context], Source]
     #: system and meter in `tables/crm_storage_prices.psv` by which its documents' bytes are charged
     storage_price: tuple[str, str] | None = None
+    #: the CRM's records, where the plugin can purge and bring back; makes no call either
+    open_records: Callable[[str, Any, Context], Records] | None = None
 
 
 class StoreSandbox(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
-from offloader.errors import OffloaderError
+from offloader.errors import OffloaderError, Unsupported
 from offloader.model import (
     Decision,
     Digest,
@@ -24,6 +24,8 @@ from offloader.model import (
     Held,
     Link,
     LocationProof,
+    Reason,
+    Retention,
     Strategy,
     Version,
     VersionRef,
@@ -76,6 +78,9 @@ class KindCapabilities:
     freed: str = "unknown"
     #: days a removed original can be brought back by the CRM's own bin, None if it has none
     bin_days: int | None = None
+    #: object type of the links to such documents, whose id is `link_ref["document"]`; empty: links have no row of
+    #: their own, or cannot be asked after
+    link_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class SourceCapabilities:
     #: how many calls at once the source can bear
     concurrency: int = 8
     user_check: bool = False
+    #: whether `refresh` can read the signals of records whose documents are gone
+    refresh: bool = False
 
     def kind(self, name: str) -> KindCapabilities:
         return next(kind for kind in self.kinds if kind.kind == name)
@@ -218,6 +225,12 @@ class Source(Protocol):
         `user` is what the login says: the CRM's user id or user name.
         """
 
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """These documents, in order, with the signals that their parents have now; one that cannot be seen has none.
+
+        The documents themselves need not be in the CRM any more. Raises Unsupported unless `capabilities.refresh`.
+        """
+
     def usage(self) -> Usage:
         """Say what was spent so far. Makes no call."""
 
@@ -235,6 +248,28 @@ class Stored:
     held: Held | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What keeps a stored object, or something of it, from being erased: a lock, a legal hold, a bin of the store.
+
+    `until` (timezone-aware) is when it ends by itself, None if it does not, or nobody can say. `lifts`: `erase` with
+    `bypass` passes it by.
+    """
+
+    reason: str
+    until: datetime | None = None
+    lifts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed: versions and delete markers (0 where there was nothing), and what keeps the rest there."""
+
+    versions: int = 0
+    markers: int = 0
+    left: tuple[Lock, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreCapabilities:
     """What a store can do."""
@@ -242,6 +277,8 @@ class StoreCapabilities:
     #: whether `put` refuses to overwrite by the store's own doing
     conditional_create: bool = True
     object_lock: bool = False
+    #: whether the options ask for `retain`: each object is locked until its own retention ends
+    retains: bool = False
     #: whether `presign` can make links
     presign: bool = False
     #: largest object in bytes, None if there is no limit worth naming
@@ -293,11 +330,53 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the object; no error if there is none. Raises Refused if a lock forbids it."""
 
+    def locked(self, key: str) -> Lock | None:
+        """What forbids to erase the object now, the longest of several; None if nothing does, or there is none."""
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        """Remove the object for good: every version of it, and every mark that there was one.
+
+        While a lock is on any of them nothing is removed, and `left` says why; only a lock that `lifts` is passed by
+        with `bypass`. `left` also names what the store itself keeps after a deletion, and until when. None there, or
+        asked again: no error.
+        """
+
+    def retain(self, key: str, until: datetime) -> None:
+        """Lock the object until then, as the options ask; never shortens a lock. Raises Gone, Refused.
+
+        Raises Unsupported unless `capabilities.retains`.
+        """
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (key, size as held) of every whole object below the prefix, in key order."""
 
     def sweep(self) -> int:
         """Remove what broken-off writes have left behind, older than any write under way. Returns how many."""
+
+
+def erase_plainly(store: Store, key: str) -> Erased:
+    """`Store.erase` where the store has no versions and keeps nothing after a deletion."""
+    held = store.size(key)
+    if held is None:
+        return Erased()
+    lock = store.locked(key)
+    if lock is not None:
+        return Erased(left=(lock,))
+    store.delete(key)
+    return Erased(versions=1)
+
+
+class Unlocked:
+    """A store without versions and locks, that keeps nothing after a deletion, gets three methods from this class."""
+
+    def locked(self, key: str) -> Lock | None:
+        return None
+
+    def erase(self: Store, key: str, *, bypass: bool = False) -> Erased:
+        return erase_plainly(self, key)
+
+    def retain(self: Store, key: str, until: datetime) -> None:
+        raise Unsupported(f"store {self.name} locks nothing")
 
 
 #: provider, class, region, as in `tables/object_storage_prices.psv` ("aws-s3", "STANDARD", "eu-central-1")
@@ -339,6 +418,86 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """What a policy says about the end of stored documents."""
+
+    #: what becomes of one whose time to be kept is over, without a duty to erase it: "keep" or "delete"
+    after: str = "keep"
+    #: whether an expiry may pass a lock by that the store lets some people lift (GOVERNANCE, Unlocked)
+    bypass_governance: bool = False
+    #: days between a deletion in the CRM and the end of the stored bytes, at least those of the CRM's own bin
+    grace_days: int = 30
+
+
+class Purge(enum.StrEnum):
+    """What a purge rule says about one record."""
+
+    DELETE = "delete"
+    KEEP = "keep"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """A purge rule's answer about one record: the reasons in order, the last one settles it; what duties say."""
+
+    verdict: Purge
+    reasons: tuple[Reason, ...]
+    retention: Retention | None = None
+
+
+class PurgeBook(Protocol):
+    """What a purge rule knows beyond its values. Pure, no I/O, no clock; `fields` are a record's, as the CRM gave them.
+
+    `now` is timezone-aware.
+    """
+
+    def before(self, now: datetime) -> datetime:
+        """The moment before which the age field must lie."""
+
+    def judge(self, fields: Mapping[str, str | int | float | bool | None], now: datetime) -> Purged:
+        """Say what is to become of a record, and why. Never raises for bad data: REVIEW instead."""
+
+    def place(
+        self, fields: Mapping[str, str | int | float | bool | None], targets: Sequence[Target], now: datetime
+    ) -> Decision:
+        """Where an archive of this record may live, by the residency rules alone: MOVE with stores, or why not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeRule:
+    """Which records of a CRM are purged when they are old. All but `book` is JSON-able."""
+
+    id: str
+    #: object type, and the field that says how old a record is
+    type: str
+    age_field: str
+    #: ISO 8601 duration
+    older_than: str
+    #: configured sources that it is for; empty: all
+    sources: tuple[str, ...] = ()
+    #: field → allowed values; asked of the CRM itself
+    where: Mapping[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
+    #: fields that must be empty
+    empty: tuple[str, ...] = ()
+    #: every further field that `book` looks at, sorted
+    fields: tuple[str, ...] = ()
+    #: signal → field that says it: what the place of an archive depends on
+    signals: Mapping[str, str] = field(default_factory=dict)
+    #: records in one plan at most, what goes with them included
+    count: int | None = None
+    #: of all records of the type, at most so many percent in one plan
+    percent: float | None = None
+    #: past the CRM's bin
+    hard: bool = False
+    #: whether records with children that go with them are purged (and archived) too, or kept
+    children: bool = True
+    #: file and line
+    origin: str = ""
+    book: PurgeBook = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What stands around a policy's decisions: what a report prints, what a plan must pass. All JSON-able."""
 
@@ -356,6 +515,9 @@ class Terms:
     #: who answers for documents that are blocked or to be reviewed, and within how many days
     exceptions_owner: str = ""
     exceptions_days: int = 30
+    ends: Ends = Ends()
+    #: which records are purged when they are old
+    purges: tuple[PurgeRule, ...] = ()
     #: the policy's own words for the record of processing (GDPR Article 30)
     processing: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 

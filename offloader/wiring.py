@@ -6,21 +6,24 @@ slot. In a dry run every port is wrapped in ReadOnly as well. A store's proofs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 
 from offloader.config import Config, Part
+from offloader.errors import ConfigError
 from offloader.ledger import Ledger, open_ledger
 from offloader.moves.proofs import baseline_of
 from offloader.moves.site import Audit, Limits, Links, Pace, Progress, Site, no_progress
 from offloader.people import ACCOUNT, People
 from offloader.plugins import Context, PolicyPlugin, SourcePlugin, StorePlugin, load
 from offloader.ports import Policy, Source, Store
+from offloader.records import Records
 from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.paced import Gate, PacedSource
 from offloader.wrappers.readonly import ReadOnlySource, ReadOnlyStore
 from offloader.wrappers.retrying import Retry, RetryingSource, RetryingStore
+from offloader.wrappers.retrying_records import RetryingRecords
 from offloader.wrappers.watched import WatchedStore
 
 
@@ -83,6 +86,20 @@ def audit_of(config: Config, context: Context) -> Audit:
     return Audit(lambda: None if key is None else key.reveal(context.environ, config.directory), options.stores)
 
 
+def records_of(config: Config, context: Context) -> Callable[[str], Records]:
+    """Opens the records of a source, once. Raises ConfigError where its plugin has none."""
+
+    @cache
+    def opened(source: str) -> Records:
+        part = config.sources[source]
+        plugin = load(SourcePlugin, part.type)
+        if plugin.open_records is None:
+            raise ConfigError(f"the source {source} ({part.type}) cannot purge records")
+        return RetryingRecords(plugin.open_records(part.name, part.options, context), _retry(config, context))
+
+    return opened
+
+
 @contextmanager
 def open_site(
     config: Config,
@@ -117,6 +134,7 @@ def open_site(
             person=person_of(config, context),
             people=people_of(config, context),
             audit=audit_of(config, context),
+            records=records_of(config, context),
             meters={name: load(SourcePlugin, part.type).storage_price for name, part in config.sources.items()},
             homes={name: part.held_in for name, part in config.sources.items()},
             tariffs={name: load(StorePlugin, part.type).tariff(part.options) for name, part in config.stores.items()},

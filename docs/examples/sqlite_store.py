@@ -26,7 +26,7 @@ from offloader.errors import (
 )
 from offloader.model import Assurance, Digest, LocationProof
 from offloader.plugins import Context, Options, StorePlugin
-from offloader.ports import StoreCapabilities, Stored
+from offloader.ports import StoreCapabilities, Stored, Unlocked
 
 KEY = re.compile(r"(?!.*(^|/)\.{0,2}(/|$))[A-Za-z0-9\-_./]+", re.DOTALL)
 SCHEMA = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, body BLOB NOT NULL)"
@@ -41,7 +41,7 @@ class SqliteOptions(Options):
     attested_until: date = Field(description="Last day (UTC) on which the confirmation holds.")
 
 
-class SqliteStore:
+class SqliteStore(Unlocked):
     """Implements `offloader.ports.Store`. Objects are held in memory while they are written, so they are bounded."""
 
     capabilities = StoreCapabilities(max_size=100 << 20, concurrency=4)

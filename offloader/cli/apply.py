@@ -15,6 +15,7 @@ from offloader.cli.session import Json, session_of
 from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
+    from offloader.disposition.acts import Report
     from offloader.moves.report import RunReport
 
 
@@ -27,12 +28,36 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Carry out an approved plan exactly, or refuse and say what is missing, edited or drifted."""
+    from offloader.disposition.kinds import apply_of  # noqa: PLC0415
     from offloader.moves.apply import apply_plan  # noqa: PLC0415
+    from offloader.moves.sealing import plan_of  # noqa: PLC0415
 
     name, file = _named(plan, file)
     with session_of(context).site() as site, contextlib.ExitStack() as stack:
-        report = apply_plan(site, name, lines=None if file is None else stack.enter_context(_opened(file)))
+        lines = None if file is None else stack.enter_context(_opened(file))
+        dispose = apply_of(plan_of(site, name))
+        if dispose is not None:
+            return disposed(dispose(site, name, lines))
+        report = apply_plan(site, name, lines=lines)
     return answer(report)
+
+
+def disposed(report: Report) -> Answer:
+    """The end of a plan of acts: how many ended how, and why."""
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items())) or "nothing to do"
+    lines = [
+        f"Plan {report.plan} ({report.kind}): {states}.",
+        *(f"  {state}: {reason}" for state, reason in sorted(report.examples.items())),
+        *report.lines,
+    ]
+    if report.stopped:
+        lines.append(f"Stopped early: {report.stopped}")
+        code = Exit.FAILED if report.stop_error is None else exit_for(report.stop_error)
+    elif report.states["failed"] or "error" in (report.checkpoint or {}):
+        code = Exit.FAILED
+    else:
+        code = Exit.REVIEW if report.states["conflict"] or report.states["skipped"] else Exit.DONE
+    return Answer(code, report.as_json(), lines)
 
 
 def _named(plan: str, file: Path | None) -> tuple[str, Path | None]:

@@ -55,11 +55,11 @@ def _read(path: Path) -> str:
 
 
 def _answer(name: str, approval: Approval, row: PlanRow, standing: Standing) -> Answer:
-    moves = row.totals["verdicts"].get(Verdict.MOVE, 0)
+    moves = f"{row.totals['verdicts'].get(Verdict.MOVE, 0)} documents to move, {size(row.totals['bytes'])}"
     who = f"{name} ({approval.role})" if approval.role else name
     until = f", until {approval.valid_until:%Y-%m-%d %H:%M} UTC" if approval.said == "approved" else ""
     lines = [
-        f"{who} {approval.said} plan {row.id}: {moves} documents to move, {size(row.totals['bytes'])}{until}.",
+        f"{who} {approval.said} plan {row.id}: {row.totals.get('summary', moves)}{until}.",
         f"SHA-256 {row.sha256}",
         f"Recognised by {approval.proof}; {_signed(approval)}.",
         _next(row, standing),

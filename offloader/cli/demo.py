@@ -21,6 +21,7 @@ from offloader.model import State
 if TYPE_CHECKING:
     from offloader.cli.demo_governance import Governed
     from offloader.cli.demo_proof import Proof
+    from offloader.cli.demo_purge import Cleanup
     from offloader.cli.demo_sandbox import Sandbox
     from offloader.config import Config
     from offloader.moves.site import Site
@@ -44,6 +45,7 @@ def command(
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
     from offloader.cli.demo_governance import approved_run, govern  # noqa: PLC0415
     from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
+    from offloader.cli.demo_purge import add_rules, clean_up  # noqa: PLC0415
     from offloader.cli.demo_sandbox import running_sandboxes  # noqa: PLC0415
     from offloader.cli.demo_stores import kinds_of, running_stores, use_stores  # noqa: PLC0415
 
@@ -57,6 +59,7 @@ def command(
         ):
             use_stores(directory / "offloader.yaml", servers)
             govern(directory / "offloader.yaml", session.context(), home=HOME)
+            add_rules(directory / "policy.yaml", list(crms))
             before = {name: witness(each) for name, each in crms.items()}
             for each in crms.values():
                 each.reset_requests()
@@ -67,7 +70,10 @@ def command(
                 proof = prove(site, session.config(), crms, before)
                 saved = _saving(site, session.config())
                 ratios = _ratios(site, requests)
-    return _answer(governed, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
+                note("Purging old shipment confirmations from the CRM …")
+                cleanup = clean_up(site, session.config())
+    answer = _answer(governed, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
+    return _with_cleanup(answer, cleanup)
 
 
 def _named(crm: str) -> str:
@@ -179,6 +185,15 @@ def _answer(
         next_step,
     ]
     return Answer(Exit.DONE if good else Exit.FAILED, data, lines)
+
+
+def _with_cleanup(answer: Answer, cleanup: Cleanup) -> Answer:
+    from offloader.cli.demo_purge import lines_of  # noqa: PLC0415
+
+    *lines, blank, next_step = answer.lines
+    code = answer.code if not cleanup.problems else Exit.FAILED
+    data = {**answer.data, "purge": cleanup.as_json()}
+    return Answer(code, data, [*lines, *lines_of(cleanup), blank, next_step])
 
 
 def _tick(good: bool) -> str:

@@ -17,13 +17,20 @@ from offloader.cli import (
     audit,
     check,
     demo,
+    duplicates,
+    erase,
+    expire,
+    export,
     gateway,
     hold,
+    identity,
     init,
     ledger,
     plan,
     policy,
+    purge,
     reconcile,
+    rehome,
     report,
     restore,
     run,
@@ -88,12 +95,14 @@ for module in (
     reconcile,
     restore,
     report,
+    duplicates,
+    export,
     gateway,
     service,
     schema,
 ):
     app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
-for group in (policy, hold, audit, ledger):
+for group in (purge, policy, hold, expire, rehome, audit, ledger, identity, erase):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -19,10 +19,14 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """List the documents of the CRM into the ledger; reads no bytes and changes nothing in the CRM."""
+    from offloader.disposition.erasure import plan_returned  # noqa: PLC0415
+    from offloader.disposition.tombstones import returned  # noqa: PLC0415
+    from offloader.model import State  # noqa: PLC0415
     from offloader.moves.scan import scan  # noqa: PLC0415
 
     with session_of(context).site() as site:
         report = scan(site, sources=source or (), kinds=kind or (), full=full)
+        again = plan_returned(site, returned(site, {State.SEEN}))
     spots = [f"{spot.message} Hidden: {spot.hides}. {spot.remedy}".strip() for spot in report.blind_spots]
     lines = [
         (
@@ -33,13 +37,21 @@ def command(
     if spots:
         lines += ["This scan is NOT complete:", *(f"  - {spot}" for spot in spots)]
     lines += came_back(report.returned)
+    if again.row is not None:
+        lines.append(
+            f"{len(again.planned)} documents were erased before and are there again: plan {again.row.id} erases "
+            "what it can of them once more."
+        )
     data = {
         "documents": report.documents,
         "new_versions": report.new_versions,
         "changed": report.changed,
         "deleted": report.deleted,
         "returned": report.returned,
+        "erased_before": None if again.row is None else {"plan": again.row.id, "documents": len(again.planned)},
         "complete": report.complete,
         "blind_spots": spots,
     }
-    return Answer(Exit.DONE if report.complete and not report.returned else Exit.REVIEW, data, lines)
+    return Answer(
+        Exit.DONE if report.complete and not report.returned and again.row is None else Exit.REVIEW, data, lines
+    )

@@ -74,6 +74,7 @@ def _plan(row: PlanRow, approvals: Sequence[Approval], people: People, now: date
     stands = standing(people, row, approvals, Approvals(**row.header.approvals), now)
     return {
         "id": row.id,
+        "kind": row.header.disposes or "",
         "status": row.status,
         "created": row.created.isoformat(),
         "by": row.header.by,
@@ -96,6 +97,6 @@ def _plan(row: PlanRow, approvals: Sequence[Approval], people: People, now: date
 
 
 def _line(plan: Mapping[str, Any]) -> str:
-    kind = "pilot" if plan["pilot"] else "plan"
+    kind = "pilot" if plan["pilot"] else f"plan ({plan['kind']})" if plan["kind"] else "plan"
     said = f", {plan['approvals']} of {plan['needed']} approvals" if plan["needed"] or plan["voices"] else ""
     return f"{kind} {plan['id']}: {plan['status']}{said}" + (f"; {plan['why_not']}" if plan["why_not"] else "")

@@ -11,14 +11,27 @@ from sqlalchemy import Engine, delete, insert
 from sqlalchemy.engine import Connection
 
 from offloader.errors import Refused
-from offloader.ledger import approving, checkpointing, codec, holding, moving, planning, reporting
+from offloader.ledger import (
+    approving,
+    checkpointing,
+    codec,
+    disposing,
+    erasing,
+    expiring,
+    holding,
+    moving,
+    placing,
+    planning,
+    reporting,
+)
 from offloader.ledger.checkpointing import CheckpointRow
 from offloader.ledger.journal import Journal
 from offloader.ledger.lock import Lock
 from offloader.ledger.reading import Reader
 from offloader.ledger.scanning import Prepared, Recorder, prepare
 from offloader.ledger.schema import meta
-from offloader.ledger.values import Approval, PlanHeader, PlanItem, RecordedPage, Step
+from offloader.ledger.sqlite import compact
+from offloader.ledger.values import Approval, Copy, PlanHeader, PlanItem, RecordedPage, Step
 from offloader.ledger.writer import Writer
 from offloader.model import Document, DocumentRef
 from offloader.ports import Page
@@ -76,6 +89,13 @@ class Ledger(Reader):
         """
         self._write(moving.advance(steps, links))
 
+    def place_copies(self, placed: Sequence[tuple[int, Copy]], *, rules: Mapping[int, str] | None = None) -> None:
+        """Add verified copies to versions (pks) whatever their state, each with an event; all or nothing.
+
+        `rules`: by version, the rule that caused it. Raises Permanent if a pk is unknown.
+        """
+        self._write(placing.place(placed, rules or {}))
+
     def forget_copies(self, versions: Sequence[int], *, store: str | None = None) -> None:
         """Note that the copies of these versions (pks) were deleted in their stores, or in this one."""
         self._write(moving.forget_copies(versions, store))
@@ -100,6 +120,62 @@ class Ledger(Reader):
         lines = [codec.item_text(item) for item in items]
         self._write(planning.add_items(plan_id, items, lines))
         return lines
+
+    def add_acts(self, plan_id: str, acts: Sequence[disposing.Act]) -> list[str]:
+        """Append acts to an open plan, and return each as it is kept: canonical JSON in ASCII, a line of the plan.
+
+        Raises Refused if the plan is sealed, Permanent if unknown.
+        """
+        lines = [disposing.line(act) for act in acts]
+        self._write(disposing.add(plan_id, acts, lines))
+        return lines
+
+    def advance_acts(
+        self,
+        plan_id: str,
+        steps: Sequence[disposing.ActStep],
+        *,
+        event: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set acts' states and details, and write one event about them, if any; all or nothing."""
+        self._write(disposing.advance(plan_id, steps, event, data))
+
+    def erase_documents(self, graves: Sequence[erasing.Grave]) -> None:
+        """Take names, ids, records, links and copies from these documents, whose content is gone everywhere.
+
+        Their versions become `erased`. Raises Permanent for an unknown number. Once more changes nothing.
+        """
+        self._write(erasing.erase(graves))
+
+    def compact(self) -> None:
+        """Write the file anew, so that nothing of what was erased can be read in it any more."""
+        if self._held is None:
+            raise Refused(f"the ledger {self.path} is not open for writing", rule="read-only")
+        compact(self.path)
+
+    def bury(self, stones: Sequence[erasing.Tombstone]) -> int:
+        """Keep these tombstones; says how many were not there before."""
+        return self._write(erasing.bury(stones)) if stones else 0
+
+    def refresh_signals(self, documents: Mapping[int, Document]) -> None:
+        """Give the parents of these documents, by number, the signals that they have now; nothing else changes."""
+        if documents:
+            self._write(expiring.refresh_signals(documents))
+
+    def wait_for_deletions(self, waiting: Sequence[expiring.Waiting]) -> None:
+        """Note documents that were certainly deleted in the CRM and wait for their time; known ones keep their days."""
+        if waiting:
+            self._write(expiring.wait(waiting))
+
+    def cancel_deletions(self, pks: Sequence[int], *, reason: str) -> None:
+        """Forget that these documents were deleted: they are there again."""
+        if pks:
+            self._write(expiring.cancel(pks, reason))
+
+    def save_request(self, row: erasing.RequestRow) -> str:
+        """Write down a data subject's request as it stands now, and return its id; one without an id is new."""
+        return self._write(erasing.save_request(row))
 
     def approve(self, approval: Approval) -> None:
         """Keep what a person said about a plan, with an event. Raises Permanent if the plan is unknown."""

@@ -42,7 +42,7 @@ _SCOPE = (
     .join(documents, (documents.c.source == scans.c.source) & (documents.c.kind == scans.c.kind))
     .where(documents.c.pk == bindparam("pk"))
 )
-_COPY = text(
+COPY = text(
     "INSERT INTO copies "
     "(version, store, key, size, sha256, md5, verified_at, held_size, held_sha256, held_form, stale) "
     "VALUES (:version, :store, :key, :size, :sha256, :md5, :verified_at, :held_size, :held_sha256, :held_form, false) "
@@ -56,7 +56,7 @@ _COPY = text(
 def advance(steps: Sequence[Step], links: Links) -> Callable[[Connection, Journal], None]:
     """A job that makes all the steps and sets all the links, or nothing."""
     data = [_event_data(step) for step in steps]
-    rows = [_copy_row(step.version, copy) for step in steps for copy in step.copies]
+    rows = [copy_row(step.version, copy) for step in steps for copy in step.copies]
 
     def job(connection: Connection, journal: Journal) -> None:
         known = _known(connection, steps)
@@ -71,7 +71,7 @@ def advance(steps: Sequence[Step], links: Links) -> Callable[[Connection, Journa
             states[pk] = to
         if moves:
             _move(connection, moves, steps, known)
-        execute_many(connection, _COPY, rows)
+        execute_many(connection, COPY, rows)
         if links:
             _link(connection, journal, links)
 
@@ -133,9 +133,9 @@ def _event_data(step: Step) -> str:
     if step.detail:
         data["detail"] = step.detail
     if step.copy is not None:
-        data["copy"] = _copy_data(step.copy)
+        data["copy"] = copy_data(step.copy)
     if step.further:
-        data["further"] = [_copy_data(copy) for copy in step.further]
+        data["further"] = [copy_data(copy) for copy in step.further]
     return canonical(data)
 
 
@@ -145,7 +145,8 @@ def _detail(text: str) -> str:
     return canonical({"detail": text} if text else {})
 
 
-def _copy_data(copy: Copy) -> dict[str, Any]:
+def copy_data(copy: Copy) -> dict[str, Any]:
+    """A copy as events have it."""
     return {
         "store": copy.store,
         "key": copy.key,
@@ -155,7 +156,8 @@ def _copy_data(copy: Copy) -> dict[str, Any]:
     }
 
 
-def _copy_row(version: int, copy: Copy) -> dict[str, Any]:
+def copy_row(version: int, copy: Copy) -> dict[str, Any]:
+    """A copy as its row, for `COPY`."""
     return {
         "version": version,
         "store": copy.store,

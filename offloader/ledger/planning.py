@@ -54,7 +54,7 @@ def add_items(plan: str, items: Sequence[PlanItem], lines: Sequence[str]) -> Cal
     ]
 
     def job(connection: Connection, _journal: Journal) -> None:
-        _must_be_open(connection, plan)
+        must_be_open(connection, plan)
         last = select(func.coalesce(func.max(plan_items.c.seq), 0)).where(plan_items.c.plan == plan)
         start = connection.execute(last).scalar_one() + 1
         execute_many(connection, _INSERT, [{**row, "seq": start + i} for i, row in enumerate(rows)])
@@ -67,7 +67,7 @@ def seal(plan: str, sha256: str, totals: Mapping[str, Any]) -> Callable[[Connect
     text = canonical(dict(totals))
 
     def job(connection: Connection, journal: Journal) -> None:
-        _must_be_open(connection, plan)
+        must_be_open(connection, plan)
         values = {"status": "sealed", "sha256": sha256, "totals": text}
         connection.execute(update(plans).where(plans.c.id == plan).values(**values))
         journal.add("plan", data={"plan": plan, "status": "sealed", "sha256": sha256, "totals": dict(totals)})
@@ -88,7 +88,7 @@ def set_status(plan: str, status: str) -> Callable[[Connection, Journal], None]:
     return job
 
 
-def _must_be_open(connection: Connection, plan: str) -> None:
+def must_be_open(connection: Connection, plan: str) -> None:
     status = connection.execute(select(plans.c.status).where(plans.c.id == plan)).scalar_one_or_none()
     if status is None:
         raise Permanent(f"the ledger knows no plan {plan}")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from offloader.audit import Head
 from offloader.errors import Permanent
 from offloader.holds import Hold
-from offloader.ledger import checkpointing, codec, holding, reporting
+from offloader.ledger import checkpointing, codec, disposing, erasing, expiring, holding, placing, reporting
 from offloader.ledger.bulk import chunks
 from offloader.ledger.schema import (
     approvals,
@@ -146,6 +146,21 @@ class Reader:
             rows = connection.execute(select(copies.c.version, copies.c.store, copies.c.key).where(copies.c.stale))
             return {(row.version, row.store): row.key for row in rows}
 
+    def referenced(self, store: str, key: str, *, besides: int) -> bool:
+        """Whether another version than this one (a pk) has a copy under this key of the store."""
+        with self._reading() as connection:
+            return placing.referenced(connection, store, key, besides)
+
+    def repeated(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, int, int]]:
+        """SHA-256 (above `after`), size and number of versions of bytes that more than one version has, in order."""
+        with self._reading() as connection:
+            return [(row.sha256, row.size, row.versions) for row in placing.repeated(connection, after, limit)]
+
+    def holders(self, sums: Sequence[str]) -> list[int]:
+        """Documents (pks, in order) that hold bytes with one of these SHA-256."""
+        with self._reading() as connection:
+            return placing.holders(connection, sums)
+
     def entries(
         self,
         *,
@@ -225,6 +240,33 @@ class Reader:
         query = query.where(item.plan == plan_id, item.seq > after).order_by(item.seq).limit(limit)
         with self._reading() as connection:
             return [(row.seq, row.document, row.body) for row in connection.execute(query)]
+
+    def acts(
+        self, plan_id: str, *, after: int = 0, limit: int = 1000, states: Collection[str] | None = None
+    ) -> list[disposing.Act]:
+        """Up to `limit` acts of a plan numbered above `after`, in order; with `states`, only those in one of them."""
+        with self._reading() as connection:
+            return disposing.page(connection, plan_id, after, limit, states)
+
+    def act_lines(self, plan_id: str, *, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
+        """The same as they are kept: number, canonical JSON."""
+        with self._reading() as connection:
+            return disposing.lines(connection, plan_id, after, limit)
+
+    def acts_about(self, subject: str) -> list[tuple[str, disposing.Act]]:
+        """The acts of all plans about a subject, each with its plan's id, newest plan first."""
+        with self._reading() as connection:
+            return disposing.about(connection, subject)
+
+    def waiting_deletions(self) -> list[expiring.Waiting]:
+        """Documents that were certainly deleted in the CRM and wait for their time, by number."""
+        with self._reading() as connection:
+            return expiring.read(connection)
+
+    def act_tally(self, plan_id: str) -> Mapping[tuple[str, str], int]:
+        """How many acts of a plan there are, by act and state."""
+        with self._reading() as connection:
+            return disposing.tally(connection, plan_id)
 
     def approvals(self, plan_id: str) -> list[Approval]:
         """What people said about a plan, in the order in which they said it."""
@@ -316,6 +358,31 @@ class Reader:
         """All checkpoints of the event log, smallest first."""
         with self._reading() as connection:
             return checkpointing.read(connection)
+
+    def tombstones(self, marks: Sequence[str] | None = None) -> dict[str, erasing.Tombstone]:
+        """The tombstones with these marks, or all of them, by their marks."""
+        with self._reading() as connection:
+            return erasing.read_tombstones(connection, marks)
+
+    def requests(self) -> list[erasing.RequestRow]:
+        """All requests of data subjects, oldest first."""
+        with self._reading() as connection:
+            return erasing.read_requests(connection)
+
+    def stale_copies(self, document: int) -> list[tuple[str, str]]:
+        """Store and key of each copy of bytes that the document had before it changed in the CRM."""
+        with self._reading() as connection:
+            return erasing.stale_copies(connection, document)
+
+    def documents_with(self, store: str, key: str) -> set[int]:
+        """The documents that have a version with a copy, stale or not, under this key of the store."""
+        with self._reading() as connection:
+            return erasing.documents_with(connection, store, key)
+
+    def plans_about(self, pks: Sequence[int]) -> set[str]:
+        """The plans of moves that decided about any of these documents."""
+        with self._reading() as connection:
+            return erasing.plans_about(connection, pks)
 
     def meta(self, key: str) -> str | None:
         """What `set_meta` kept under this key."""

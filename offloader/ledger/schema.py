@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: the revision that this program works with; revisions are four digits and only grow
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData()
 
@@ -227,6 +227,68 @@ reports = Table(
     Column("plan", String, ForeignKey("plans.id"), nullable=False),
     Column("at", String, nullable=False),
     Column("summary", Text, nullable=False),
+)
+
+#: the acts of plans that are not about moving: purge, expire, erase, rehome
+plan_acts = Table(
+    "plan_acts",
+    metadata,
+    Column("plan", String, ForeignKey("plans.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    #: what it is about, as text: a record, a document, a copy
+    Column("subject", Text, nullable=False),
+    #: what is to be done, in one word of the plan's kind ("delete", "keep", "review", …)
+    Column("act", String, nullable=False),
+    #: object type or store, by which caps and reports count
+    Column("part", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    #: canonical JSON: the line that is hashed and exported
+    Column("body", Text, nullable=False),
+    #: open, archived, done, skipped, conflict, failed, held; all but this and `detail` is frozen by the seal
+    Column("state", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("plan_acts_by_state", "plan", "state", "seq"),
+    Index("plan_acts_by_subject", "subject"),
+)
+
+#: documents that were certainly deleted in the CRM and wait for their time
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("document", Integer, ForeignKey("documents.pk"), primary_key=True),
+    Column("since", String, nullable=False),
+    Column("due", String, nullable=False),
+    #: how that is known, in the CRM's own words
+    Column("evidence", Text, nullable=False),
+)
+
+#: what was erased for good: a keyed hash of what it was, no content, no name
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("at", String, nullable=False),
+    #: ground and rule: "art17", "retention NL-R5", …
+    Column("ground", String, nullable=False),
+    Column("plan", String, nullable=False),
+)
+
+#: requests of data subjects: erasure and access, with their legal clock
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    #: erasure or access
+    Column("kind", String, nullable=False),
+    #: keyed hash of the subject, and the subject itself while the request is open
+    Column("subject_hash", String, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("received", String, nullable=False),
+    Column("due", String, nullable=False),
+    #: open, held, done, refused
+    Column("state", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("plan", String),
 )
 
 meta = Table(

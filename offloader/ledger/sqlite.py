@@ -104,6 +104,19 @@ def translate(error: DBAPIError, path: Path) -> OffloaderError:
     return Permanent(f"the ledger {path} cannot be used: {text} ({name or type(error.orig).__name__})")
 
 
+def compact(path: Path) -> None:
+    """Write the ledger's file anew, so that no free page and no log keeps what was deleted or overwritten.
+
+    Takes as long as copying the file. Raises Transient if somebody else writes for too long, and as `translate` says.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise translate(DBAPIError("VACUUM", None, error), path) from error
+
+
 def back_up(path: Path, target: Path) -> None:
     """Copy the ledger, whole and consistent, into `target`, over what stood there. Raises ConfigError."""
     part = target.with_name(f"{target.name}.part")

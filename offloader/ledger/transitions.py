@@ -12,7 +12,8 @@ Some moves that look odd, and why they are legal:
 - linked → review: the document needs a person although its link stands; both can still be read.
 - conflict → done, failed → done: the answer to an act was lost and the act turns out to be carried out.
 - done → done is not legal, and neither is any other move of a state to itself.
-- nothing leaves erased: an erased version has no bytes anywhere.
+- everything may become erased: a data subject's document may never have been moved. Nothing leaves erased: an erased
+  version has no bytes anywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _decided(state: State) -> frozenset[State]:
     return (_REDECIDABLE | {State.CONFLICT, State.FAILED}) - {state}
 
 
-LEGAL: Mapping[State, frozenset[State]] = {
+_MOVES: Mapping[State, frozenset[State]] = {
     State.SEEN: _DECIDED | {State.CONFLICT, State.FAILED},
     State.KEPT: _decided(State.KEPT),
     State.BLOCKED: _decided(State.BLOCKED),
@@ -52,9 +53,12 @@ LEGAL: Mapping[State, frozenset[State]] = {
             State.REVIEW,
         }
     ),
-    State.DONE: frozenset({State.RESTORED, State.ERASED}),
-    State.RESTORED: _REDECIDABLE | {State.ERASED},
-    State.ERASED: frozenset(),
+    State.DONE: frozenset({State.RESTORED}),
+    State.RESTORED: _REDECIDABLE,
+}
+
+LEGAL: Mapping[State, frozenset[State]] = {old: moves | {State.ERASED} for old, moves in _MOVES.items()} | {
+    State.ERASED: frozenset()
 }
 
 

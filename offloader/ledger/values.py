@@ -140,6 +140,12 @@ class PlanHeader:
     caps: Mapping[str, Any] = field(default_factory=dict)
     pilot: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def disposes(self) -> str | None:
+        """What kind of plan of acts this is ("purge", "erase"); None for a plan of moves."""
+        kind = self.scope.get("plan")
+        return kind if isinstance(kind, str) else None
+
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:

@@ -34,6 +34,7 @@ from offloader.moves.caps import OUTCOME, check_caps
 from offloader.moves.checkpoints import close
 from offloader.moves.copying import CopyTask
 from offloader.moves.holding import HELD, Holds, elsewhere
+from offloader.moves.identity import check_identity, claim
 from offloader.moves.missing import note_deleted
 from offloader.moves.plan import UNDER_WAY
 from offloader.moves.proofs import changes, keep
@@ -59,6 +60,8 @@ def apply_plan(site: Site, plan_id: str, *, trusted: bool = False, lines: Iterab
     Refused when the plan exceeds a cap, lacks an approval, or was applied before. In all cases nothing was done.
     """
     row = plan_of(site, plan_id)
+    if row.header.disposes is not None:
+        raise Refused(f"plan {plan_id} moves nothing: it is of the kind {row.header.disposes}", rule="plan-kind")
     if lines is not None:
         check_file(site, plan_id, lines)
     if row.status not in ("sealed", "applying"):
@@ -66,6 +69,7 @@ def apply_plan(site: Site, plan_id: str, *, trusted: bool = False, lines: Iterab
     check_caps(site, row)
     check_approvals(site, row)
     if not trusted:
+        check_identity(site, row.header.sources)
         check_drift(site, plan_id)
     suspect = bool(site.ledger.meta(RUNNING)) or row.status == "applying"
     site.ledger.set_plan_status(plan_id, "applying")
@@ -201,7 +205,9 @@ class _Applier:
                         self._withdraw(entry)
                     continue
                 link = entry.link or self._site.links.link(entry.document.ref)
-                work = Work(entry, item.decision.stores, link, link_ref=dict(entry.link_ref))
+                kept = item.decision.retention
+                keep_until = kept.keep_until if kept is not None and not kept.conflict else None
+                work = Work(entry, item.decision.stores, link, link_ref=dict(entry.link_ref), keep_until=keep_until)
                 if decision.code == HELD and (steps := self._hold_back(work, decision.reasons[-1])):
                     self._site.ledger.advance(steps)
                     continue
@@ -325,6 +331,11 @@ class _Applier:
                 f"{'; '.join(changed) or proof.summary}"
             )
             self._closed_stores[name] = Drift(message)
+            return False
+        try:
+            claim(self._site, name, self._plan.header.sources)
+        except Refused as error:
+            self._closed_stores[name] = error
             return False
         self._proofs[name] = proof
         return True

@@ -13,6 +13,7 @@ from offloader.model import Reason, State
 from offloader.moves.catalog import write_segments, write_states
 from offloader.moves.holding import Holds
 from offloader.moves.reading import MAX_WAIT
+from offloader.moves.retaining import retain
 from offloader.moves.site import Site
 from offloader.ports import Outcome, Status
 
@@ -101,6 +102,7 @@ class Batches:
             dict(self._site.stores),
             [(work.entry.document, work.link, work.placed()) for work in batch.works],
         )
+        retain(self._site, batch.works)
         return source.link(requests)
 
     def _note_done(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:

@@ -95,7 +95,8 @@ def _piloted(site: Site, row: PlanRow, most: int) -> bool:
             and other.header.terms.get(source) == row.header.terms.get(source)
             for source in row.header.sources
         )
-        if other.status == "done" and same and 0 < other.totals["verdicts"].get(Verdict.MOVE, 0) <= most:
+        moves = other.header.disposes is None and other.totals["verdicts"].get(Verdict.MOVE, 0)
+        if other.status == "done" and same and 0 < moves <= most:
             outcome = json.loads(site.ledger.meta(OUTCOME.format(other.id)) or "{}")
             if outcome.get("moved", 0) > 0 and not outcome["failed"]:
                 return True

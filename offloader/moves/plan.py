@@ -21,6 +21,7 @@ from offloader.moves.pilot import Draw, Pilot
 from offloader.moves.proofs import basis_of, keep, verdict_of
 from offloader.moves.sealing import PAGE, Seal, canonical, live
 from offloader.moves.site import Site
+from offloader.moves.tombstoned import Tombstones
 from offloader.ports import Target
 
 #: what a plan always looks at again: nobody has finished with these
@@ -74,6 +75,7 @@ class _Given:
     targets: Sequence[Target]
     now: datetime
     holds: Holds
+    tombstones: Tombstones
     #: numbers of versions of which an older copy lies in a store
     superseded: Collection[int]
 
@@ -102,7 +104,8 @@ def make_plan(
     basis = _basis(site, proofs, {name: proof.usable_at(now) for name, proof in proofs.items()})
     again = all_documents or site.ledger.meta("basis") != basis
     holds = Holds.of(site)
-    given = _Given(targets, now, holds, {pk for pk, _ in site.ledger.superseded()} if holds.standing else set())
+    superseded = {pk for pk, _ in site.ledger.superseded()} if holds.standing else set()
+    given = _Given(targets, now, holds, Tombstones(site), superseded)
     states = OPEN | SETTLED if again else OPEN
     if again or changed(site, holds):
         states |= {State.HELD}
@@ -200,6 +203,7 @@ def _decided(site: Site, entry: Entry, given: _Given) -> tuple[Decision, list[St
         decision = _of_deleted(entry)
     else:
         decision = site.policies[entry.document.ref.source].decide(entry.document, given.targets, given.now)
+        decision = given.tombstones.decision(entry.document.ref, decision)
     return _settle(entry, given.holds.decision(entry, decision, given.superseded))
 
 

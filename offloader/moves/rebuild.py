@@ -16,6 +16,7 @@ from offloader.ledger import Copy, Step
 from offloader.model import Document, DocumentRef, Link, State
 from offloader.moves.catalog import PREFIX, Became, Described, read_segment
 from offloader.moves.site import Site
+from offloader.moves.tombstoned import gather
 from offloader.ports import Page
 
 BATCH = 500
@@ -110,7 +111,10 @@ class _Found:
 
 
 def rebuild(site: Site) -> RebuildReport:
-    """Fill an empty ledger from every configured store, reading catalogs whole and asking for the size of each blob."""
+    """Fill an empty ledger from every configured store, reading catalogs whole and asking for the size of each blob.
+
+    Tombstones come back too, so that what was erased is known for it.
+    """
     report = RebuildReport()
     index = _Index()
     for store, line in _lines(site, report):
@@ -119,6 +123,7 @@ def rebuild(site: Site) -> RebuildReport:
     found = _found(site, index, report)
     while batch := list(itertools.islice(found, BATCH)):
         _record(site, batch, report)
+    gather(site)
     site.ledger.record_event("rebuilt", data={"documents": report.documents, "segments": report.segments})
     return report
 

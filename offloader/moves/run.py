@@ -48,7 +48,7 @@ def _approved(site: Site, sources: Collection[str]) -> RunReport | None:
     """Carry out the newest plan that people have approved and that still fits the world; None without one."""
     for row in reversed(site.ledger.plans()):
         within = not sources or set(row.header.sources) <= set(sources)
-        wanted = within and row.status in OPEN and row.header.approvals.get("people", 0)
+        wanted = within and row.header.disposes is None and row.status in OPEN and row.header.approvals.get("people", 0)
         if wanted and standing_of(site, row).approved:
             with suppress(Refused, Drift):
                 return apply_plan(site, row.id)

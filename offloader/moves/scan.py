@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from offloader.model import OWN_LINK, Finding
+from offloader.moves.identity import check_identity, remember_newest
 from offloader.moves.site import Site
 from offloader.ports import Page
 
@@ -31,12 +32,14 @@ class ScanReport:
 def scan(site: Site, *, sources: Collection[str] = (), kinds: Collection[str] = (), full: bool = False) -> ScanReport:
     """List every kind of every named source (all, if none is named): incrementally where a scan was finished before.
 
-    Raises what the source raises; pages recorded until then stay recorded.
+    Raises Refused for a source that is not the CRM that it was, and what the source raises; pages recorded until then
+    stay recorded.
     """
     report = ScanReport()
     for name, source in site.sources.items():
         if sources and name not in sources:
             continue
+        check_identity(site, [name])
         for capability in source.capabilities.kinds:
             if not kinds or capability.kind in kinds:
                 _scan_kind(site, name, capability.kind, report, full=full)
@@ -62,6 +65,7 @@ def _scan_kind(site: Site, name: str, kind: str, report: ScanReport, *, full: bo
             blind_spots=page.blind_spots,
         )
         recorded = site.ledger.record_page(name, kind, kept, since=since)
+        remember_newest(site, name, documents)
         report.documents += len(documents)
         report.new_versions += recorded.new_versions
         report.changed += recorded.changed

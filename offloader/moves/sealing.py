@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from offloader.errors import ConfigError, Drift, Permanent
@@ -86,7 +86,7 @@ def export_plan(site: Site, plan_id: str) -> Iterator[bytes]:
 def check_drift(site: Site, plan_id: str) -> None:
     """Raise Drift, saying what differs, when a sealed plan no longer fits the world or was edited."""
     row = plan_of(site, plan_id)
-    found = [*_policy_changes(site, row.header), *_proof_changes(site, row.header)]
+    found = list(world_changes(site, row.header))
     seal, verdicts, moved = Seal(row.header), Counter[str](), 0
     for rows in _lines(site, plan_id):
         seal.lines(line for _, _, line in rows)
@@ -107,6 +107,12 @@ def check_drift(site: Site, plan_id: str) -> None:
         raise Drift(
             f"plan {plan_id} is refused: {'; '.join(found[:NAMED])}{more}. Make a new one with `offloader plan`."
         )
+
+
+def world_changes(site: Site, header: PlanHeader) -> Iterator[str]:
+    """What is otherwise in the policies and the stores' places than when a plan was made, in words."""
+    yield from _policy_changes(site, header)
+    yield from _proof_changes(site, header)
 
 
 def _policy_changes(site: Site, header: PlanHeader) -> Iterator[str]:
@@ -153,9 +159,11 @@ def _changed(entry: Entry, planned: PlanItem) -> str:
     return ""
 
 
-def check_file(site: Site, plan_id: str, lines: Iterable[bytes]) -> None:
+def check_file(
+    site: Site, plan_id: str, lines: Iterable[bytes], export: Callable[[Site, str], Iterator[bytes]] = export_plan
+) -> None:
     """Raise Drift, naming the first line that differs, unless these are the lines of the sealed plan."""
-    for number, (sealed, given) in enumerate(itertools.zip_longest(export_plan(site, plan_id), lines), 1):
+    for number, (sealed, given) in enumerate(itertools.zip_longest(export(site, plan_id), lines), 1):
         if sealed is None or given is None or sealed.rstrip(b"\n") != given.rstrip(b"\r\n"):
             raise Drift(f"the file is not plan {plan_id} as it was sealed: {_difference(number, sealed, given)}")
 
@@ -164,7 +172,8 @@ def _difference(number: int, sealed: bytes | None, given: bytes | None) -> str:
     if sealed is None:
         return f"line {number} is one too many"
     was = json.loads(sealed)
-    what = "the header" if number == 1 else f"{was.get('source')}/{was.get('kind')}/{was.get('id')}"
+    name = was.get("subject") or f"{was.get('source')}/{was.get('kind')}/{was.get('id')}"
+    what = "the header" if number == 1 else name
     if given is None:
         return f"line {number} ({what}) is missing"
     try:

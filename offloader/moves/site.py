@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from offloader.errors import ConfigError
 from offloader.ledger import Ledger
 from offloader.model import DocumentRef, Link, Version
 from offloader.people import People
 from offloader.plugins import Context
 from offloader.ports import Policy, Source, Store, Target, Tariff
+from offloader.records import Records
 
 #: stage ("scan", "plan", "copy", "link", "remove", …), done so far, total if known
 Progress = Callable[[str, int, int | None], None]
@@ -92,6 +94,10 @@ class Audit:
     stores: tuple[str, ...] = ()
 
 
+def _no_records(source: str) -> Records:
+    raise ConfigError(f"the source {source} cannot purge records")
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One configured offloader. `policies` is by source name."""
@@ -117,6 +123,8 @@ class Site:
     #: who may approve, hold and release
     people: People = field(default_factory=People)
     audit: Audit = field(default_factory=Audit)
+    #: the records of each source whose plugin offers them; opened when asked for
+    records: Callable[[str], Records] = _no_records
 
     def targets(self) -> tuple[Target, ...]:
         """Every store with a fresh proof, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from offloader.errors import IntegrityError
 from offloader.ledger import Copy, Entry, Step, VersionEntry
@@ -26,6 +27,8 @@ class Work:
     tries: int = 0
     link_ref: dict[str, str] = field(default_factory=dict)
     failed: bool = False
+    #: last day on which every copy must be there, where its duties say one and do not contradict each other
+    keep_until: date | None = None
 
     @property
     def versions(self) -> list[VersionEntry]:

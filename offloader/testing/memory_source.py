@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from offloader.errors import Gone, Permanent, Transient
@@ -55,6 +56,7 @@ class MemorySource:
             remove_batch=200,
             concurrency=concurrency,
             user_check=True,
+            refresh=True,
         )
         self._page = page
         self._calls: Counter[str] = Counter()
@@ -137,6 +139,11 @@ class MemorySource:
         self._calls["may_read"] += 1
         with self.crm.lock:
             return [self._access(user, request) for request in requests]
+
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        self._calls["refresh"] += 1
+        with self.crm.lock:
+            return [self._refreshed(document) for document in documents]
 
     def usage(self) -> Usage:
         return Usage(requests=dict(self._calls), used=sum(self._calls.values()))
@@ -354,6 +361,16 @@ class MemorySource:
             strategy=kind.strategy,
             etag=str(row.content),
             skip=Skip(OWN_LINK, "a link stands in its place already") if row.url else row.skip,
+        )
+
+    def _refreshed(self, document: Document) -> Document:
+        known = self.crm.records
+        return replace(
+            document,
+            parents=tuple(
+                replace(each, signals=self._signals((each.type, each.id)) if (each.type, each.id) in known else {})
+                for each in document.parents
+            ),
         )
 
     def _signals(self, key: tuple[str, str]) -> Mapping[str, str]:

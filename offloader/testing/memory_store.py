@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Refused, StoreFull, Unsupported
 from offloader.model import Assurance, Digest, LocationProof
-from offloader.ports import StoreCapabilities, Stored
+from offloader.ports import Erased, Lock, StoreCapabilities, Stored
 from offloader.testing.clock import FakeClock
 
 _KEY = re.compile(r"[A-Za-z0-9\-_./]+")
@@ -22,10 +22,9 @@ class MemoryStore:
     """Keeps objects in a dictionary, in made-up countries.
 
     `assurance` and `countries` may be changed to change the next proof; `capacity` in bytes, None for no limit;
-    `lock(key)` makes deletion refused; `corrupt(key)` spoils what is kept, as a bad disk does.
+    `lock(key)` makes deletion refused (until a moment, if one is given), and so does `retain` where `retains` is set;
+    `corrupt(key)` spoils what is kept, as a bad disk does.
     """
-
-    capabilities = StoreCapabilities(conditional_create=True, object_lock=True)
 
     def __init__(
         self,
@@ -34,9 +33,11 @@ class MemoryStore:
         countries: Iterable[str] = ("DE",),
         assurance: Assurance = Assurance.PROVEN,
         capacity: int | None = None,
+        retains: bool = False,
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self.name = name
+        self.capabilities = StoreCapabilities(conditional_create=True, object_lock=True, retains=retains)
         self.countries = frozenset(countries)
         self.assurance = assurance
         self.capacity = capacity
@@ -45,7 +46,7 @@ class MemoryStore:
         self.evidence: dict[str, str] = {}
         self._now = now or FakeClock().now
         self._objects: dict[str, bytes] = {}
-        self._locked: set[str] = set()
+        self._locked: dict[str, Lock] = {}
         self._lock = threading.RLock()
 
     def prove(self) -> LocationProof:
@@ -108,9 +109,30 @@ class MemoryStore:
 
     def delete(self, key: str) -> None:
         _check(self.name, key)
-        if key in self._locked:
+        if self.locked(key) is not None:
             raise Refused(f"store {self.name}: {key} is locked")
         self._objects.pop(key, None)
+
+    def locked(self, key: str) -> Lock | None:
+        _check(self.name, key)
+        lock = self._locked.get(key)
+        return lock if lock is not None and (lock.until is None or lock.until > self._now()) else None
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        lock = self.locked(key)
+        if lock is not None and not (bypass and lock.lifts):
+            return Erased(left=(lock,))
+        self._locked.pop(key, None)
+        return Erased(versions=int(self._objects.pop(key, None) is not None))
+
+    def retain(self, key: str, until: datetime) -> None:
+        if not self.capabilities.retains:
+            raise Unsupported(f"store {self.name} was not asked to lock anything")
+        if key not in self._objects:
+            raise Gone(f"store {self.name} has no object {key}")
+        lock = self.locked(key)
+        if lock is None or (lock.until is not None and lock.until < until):
+            self._locked[key] = Lock("locked by its retention", until, lifts=True)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         with self._lock:
@@ -120,8 +142,8 @@ class MemoryStore:
     def sweep(self) -> int:
         return 0  # a write that broke off has left nothing
 
-    def lock(self, key: str) -> None:
-        self._locked.add(key)
+    def lock(self, key: str, until: datetime | None = None, *, lifts: bool = False) -> None:
+        self._locked[key] = Lock("somebody has locked it", until, lifts)
 
     def corrupt(self, key: str) -> None:
         body = self._objects[key]

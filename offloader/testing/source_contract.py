@@ -166,6 +166,17 @@ class SourceContract:
         found = bench.source.fetch([last, gone, first])
         assert [document and document.ref for document in found] == [last, None, first]
 
+    def test_refresh_reads_what_the_records_say_now(self, bench: SourceBench, kind: KindCapabilities) -> None:
+        """The signals of a document's records are read without the document, as a scan reads them."""
+        if not bench.source.capabilities.refresh:
+            pytest.skip("capability: the source does not declare refresh")
+        ref = bench.make(kind, b"x")
+        document = fetch(bench, ref)
+        bare = replace(document, parents=tuple(replace(each, signals={}) for each in document.parents))
+        assert [each.parents for each in bench.source.refresh([bare])] == [document.parents]
+        bench.delete(ref)
+        assert [each.parents for each in bench.source.refresh([bare])] == [document.parents]
+
     def test_an_edit_changes_the_etag(self, bench: SourceBench, kind: KindCapabilities) -> None:
         """The etag is stable while nobody edits, and another one after an edit of the same size."""
         ref = bench.make(kind, b"before")

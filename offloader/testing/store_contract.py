@@ -232,6 +232,43 @@ class StoreContract:
             store.delete(KEY)
         assert b"".join(store.read(KEY)) == b"x"
 
+    # erase
+
+    def test_erase(self, store: Store) -> None:
+        """An erased object is gone and was counted, its neighbours stay; erasing what is not there is no error."""
+        neighbour = KEY[:-1] + "10"
+        store.put(KEY, [b"x"])
+        store.put(neighbour, [b"n"])
+        assert store.locked(KEY) is None
+        erased = store.erase(KEY)
+        assert erased.versions >= 1
+        assert store.size(KEY) is None
+        self.check_sizes(store, {neighbour: 1})
+        assert store.erase(KEY).versions == 0
+        assert store.locked(KEY) is None
+        assert b"".join(store.read(neighbour)) == b"n"
+
+    def test_a_lock_forbids_erasure(self, store: Store) -> None:
+        """While an object is locked, erasing says what is in the way and removes nothing."""
+        if not store.capabilities.object_lock:
+            pytest.skip("capability: the store does not declare object_lock")
+        store.put(KEY, [b"x"])
+        self.lock(store, KEY)
+        lock = store.locked(KEY)
+        assert lock is not None
+        erased = store.erase(KEY)
+        assert (erased.versions, erased.left) == (0, (lock,))
+        assert b"".join(store.read(KEY)) == b"x"
+
+    def test_nothing_is_retained_without_being_asked_for(self, store: Store) -> None:
+        """A store that does not declare `retains` locks nothing."""
+        if store.capabilities.retains:
+            pytest.skip("capability: the store declares retains")
+        store.put(KEY, [b"x"])
+        with pytest.raises(Unsupported):
+            store.retain(KEY, store.prove().taken)
+        assert store.locked(KEY) is None
+
     # list
 
     def test_list_is_in_key_order(self, store: Store) -> None:

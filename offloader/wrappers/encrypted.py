@@ -12,11 +12,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from offloader.errors import ConfigError, Conflict, Gone, IntegrityError, Permanent, Unsupported
 from offloader.model import Digest, Held, LocationProof
-from offloader.ports import Store, StoreCapabilities, Stored
+from offloader.ports import Erased, Lock, Store, StoreCapabilities, Stored
 
 #: bodies up to this size, in bytes, are handled in one piece; larger ones stream through a thread
 SMALL = 1 << 20
@@ -108,6 +109,15 @@ class EncryptedStore:
 
     def delete(self, key: str) -> None:
         self.inner.delete(key)
+
+    def locked(self, key: str) -> Lock | None:
+        return self.inner.locked(key)
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        return self.inner.erase(key, bypass=bypass)
+
+    def retain(self, key: str, until: datetime) -> None:
+        self.inner.retain(key, until)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         return self.inner.list(prefix)

@@ -172,5 +172,9 @@ class PacedSource:
         with self._gate.place():
             return self._source.may_read(user, requests)
 
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        with self._gate.place():
+            return self._source.refresh(documents)
+
     def usage(self) -> Usage:
         return self._source.usage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import NoReturn
 
 from offloader.errors import Refused
@@ -10,7 +11,9 @@ from offloader.model import Digest, Document, DocumentRef, Finding, LocationProo
 from offloader.ports import (
     Access,
     Delivery,
+    Erased,
     LinkRequest,
+    Lock,
     Outcome,
     Page,
     Source,
@@ -72,12 +75,15 @@ class ReadOnlySource:
     def may_read(self, user: str, requests: Sequence[LinkRequest]) -> Sequence[Access]:
         return self._source.may_read(user, requests)
 
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        return self._source.refresh(documents)
+
     def usage(self) -> Usage:
         return self._source.usage()
 
 
 class ReadOnlyStore:
-    """A store that can be looked at only. `put`, `delete` and `sweep` raise Refused."""
+    """A store that can be looked at only. `put`, `delete`, `erase`, `retain` and `sweep` raise Refused."""
 
     def __init__(self, store: Store) -> None:
         self.name = store.name
@@ -109,6 +115,15 @@ class ReadOnlyStore:
 
     def delete(self, key: str) -> None:
         _refuse("delete", f"{self.name}:{key}")
+
+    def locked(self, key: str) -> Lock | None:
+        return self._store.locked(key)
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        _refuse("erase", f"{self.name}:{key}")
+
+    def retain(self, key: str, until: datetime) -> None:
+        _refuse("lock", f"{self.name}:{key}")
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         return self._store.list(prefix)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +17,9 @@ from offloader.model import Digest, Document, DocumentRef, Finding, LocationProo
 from offloader.ports import (
     Access,
     Delivery,
+    Erased,
     LinkRequest,
+    Lock,
     Outcome,
     Page,
     Source,
@@ -146,6 +149,9 @@ class RetryingSource:
     def may_read(self, user: str, requests: Sequence[LinkRequest]) -> Sequence[Access]:
         return self._retry.call(lambda: self._source.may_read(user, requests))
 
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        return self._retry.call(lambda: self._source.refresh(documents))
+
     def usage(self) -> Usage:
         return self._source.usage()
 
@@ -214,6 +220,15 @@ class RetryingStore:
 
     def delete(self, key: str) -> None:
         self._retry.call(lambda: self._store.delete(key))
+
+    def locked(self, key: str) -> Lock | None:
+        return self._retry.call(lambda: self._store.locked(key))
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        return self._retry.call(lambda: self._store.erase(key, bypass=bypass))
+
+    def retain(self, key: str, until: datetime) -> None:
+        self._retry.call(lambda: self._store.retain(key, until))
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Starts over and passes what was listed already: keys come in order."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from offloader.evidence import Baseline, drift
 from offloader.model import Assurance, Digest, LocationProof
-from offloader.ports import Store, StoreCapabilities, Stored
+from offloader.ports import Erased, Lock, Store, StoreCapabilities, Stored
 
 
 def against(baseline: Baseline | None, proof: LocationProof) -> LocationProof:
@@ -58,6 +59,15 @@ class WatchedStore:
 
     def delete(self, key: str) -> None:
         self._store.delete(key)
+
+    def locked(self, key: str) -> Lock | None:
+        return self._store.locked(key)
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        return self._store.erase(key, bypass=bypass)
+
+    def retain(self, key: str, until: datetime) -> None:
+        self._store.retain(key, until)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         return self._store.list(prefix)

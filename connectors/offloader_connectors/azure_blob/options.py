@@ -118,6 +118,12 @@ class AzureBlobOptions(Options):
     encryption_scope: str | None = Field(default=None, pattern=_NAME, description="Encryption scope of every blob.")
     immutability: Immutability | None = Field(default=None, description="A retention term on every blob.")
     legal_hold: bool = Field(default=False, description="Put each blob under legal hold, until somebody lifts it.")
+    retain: Literal["none", "unlocked", "locked", "hold"] = Field(
+        default="none",
+        description="Lock each document until its own retention ends, once it is verified. `unlocked`: those who are "
+        "allowed to can lift it. `locked`: nobody can, not even if the date was wrong. `hold`: a legal hold, which "
+        "somebody has to lift in the store. Needs a container with version-level immutability.",
+    )
     region: str | None = Field(
         default=None, pattern="^[a-z0-9]+$", description="Region that the account must be in, as in germanywestcentral."
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobClient, BlobProperties
+from azure.storage.blob import BlobClient, BlobImmutabilityPolicyMode, BlobProperties, ImmutabilityPolicy
 
-from offloader.errors import Gone, Permanent, Refused, Transient
+from offloader.errors import Gone, Permanent, Refused, Transient, Unsupported
 from offloader.model import Digest, LocationProof
 from offloader.plugins import Context
-from offloader.ports import StoreCapabilities, Stored
+from offloader.ports import Erased, Lock, StoreCapabilities, Stored
 from offloader_connectors.azure_blob import proof
 from offloader_connectors.azure_blob.client import Clients
 from offloader_connectors.azure_blob.links import Links
@@ -29,6 +30,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9\-_./]*")
 #: "Naming and referencing containers, blobs, and metadata"
 _LONGEST_NAME = 1024
 _RANGE_NOT_SATISFIABLE = 416
+_ENDLESS = datetime.max.replace(tzinfo=UTC)
 
 
 class AzureBlobStore:
@@ -51,6 +53,7 @@ class AzureBlobStore:
         return StoreCapabilities(
             conditional_create=True,
             object_lock=options.immutability is not None or options.legal_hold,
+            retains=options.retain != "none",
             presign=self._links.possible,
             max_size=MOST_BLOCKS * options.block_size,
             concurrency=16,
@@ -122,14 +125,67 @@ class AzureBlobStore:
         blob = self._blob(key)
         with translated(self.name, "delete", key):
             kept = [*self._versions(name)]
-            if any(self._is_locked(version) for version in kept):
+            if any(self._lock(version) for version in kept):
                 raise Refused(
                     f"store {self.name}: cannot delete {key}: a retention term or a legal hold is on it", rule="lock"
                 )
-            self._delete(blob, delete_snapshots="include")
-            for version in kept:
-                if version.version_id is not None:
-                    self._delete(blob, version_id=version.version_id)
+            self._remove(blob, kept)
+
+    def locked(self, key: str) -> Lock | None:
+        """As the port says, of every version and snapshot, by one list."""
+        name = self._name(key)
+        with translated(self.name, "look at", key):
+            return _longest(filter(None, map(self._lock, self._versions(name))))
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        """As the port says. `left` says how long the account's soft delete keeps what was removed: nobody can end it
+        earlier but by its properties, and a list of what is deleted tells the days."""
+        name = self._name(key)
+        blob = self._blob(key)
+        with translated(self.name, "erase", key):
+            kept = [*self._versions(name)]
+            locks = [lock for lock in map(self._lock, kept) if lock is not None]
+            hard = _longest(lock for lock in locks if not (bypass and lock.lifts))
+            if hard is not None:
+                return Erased(left=(hard,))
+            for version in kept if locks else ():
+                if self._lock(version) is not None:
+                    lifted = {} if version.version_id is None else {"version_id": version.version_id}
+                    blob.delete_immutability_policy(**lifted)
+            self._remove(blob, kept)
+            binned = _longest(self._binned(name)) if kept else None
+        return Erased(len(kept), left=() if binned is None else (binned,))
+
+    def retain(self, key: str, until: datetime) -> None:
+        how = self._options.retain
+        if how == "none":
+            raise Unsupported(f"store {self.name}: its options ask for no locks by retention (retain)")
+        blob = self._blob(key)
+        with translated(self.name, "lock", key):
+            if how == "hold":
+                blob.set_legal_hold(True)
+                return
+            found = blob.get_blob_properties(**self._clients.keyed).immutability_policy
+            if found is not None and found.expiry_time is not None and found.expiry_time >= until:
+                return
+            mode = BlobImmutabilityPolicyMode(how.capitalize())
+            blob.set_immutability_policy(ImmutabilityPolicy(expiry_time=until, policy_mode=mode))
+
+    def _remove(self, blob: BlobClient, kept: Sequence[BlobProperties]) -> None:
+        self._delete(blob, delete_snapshots="include")
+        for version in kept:
+            if version.version_id is not None:
+                self._delete(blob, version_id=version.version_id)
+
+    def _binned(self, name: str) -> Iterator[Lock]:
+        """What soft delete still holds of one blob, and for how long."""
+        for found in self._clients.container.list_blobs(name_starts_with=name, include=["deleted", "versions"]):
+            if found.name != name:
+                return
+            days = found.remaining_retention_days
+            until = None if days is None else self._now() + timedelta(days=days)
+            said = "the account's soft delete keeps it" if found.deleted else "the account still lists a version of it"
+            yield Lock(said, until)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """As the port says. Asks for pages of 5,000, and needs an account without hierarchical namespace."""
@@ -167,10 +223,15 @@ class AzureBlobStore:
                 return
             yield found
 
-    def _is_locked(self, version: BlobProperties) -> bool:
+    def _lock(self, version: BlobProperties) -> Lock | None:
+        if version.has_legal_hold:
+            return Lock("a legal hold is on it: somebody has to lift it in the store")
         policy = version.immutability_policy
         ends = policy.expiry_time if policy is not None else None
-        return bool(version.has_legal_hold) or (ends is not None and ends > self._now())
+        if ends is None or ends <= self._now():
+            return None
+        mode = str(policy.policy_mode or "").lower()
+        return Lock(f"it is immutable ({mode}) until {ends:%Y-%m-%d}", ends, lifts=mode == "unlocked")
 
     @staticmethod
     def _delete(blob: BlobClient, **which: Any) -> None:
@@ -205,3 +266,8 @@ class AzureBlobStore:
         if len(name) > _LONGEST_NAME or any(part.endswith(".") for part in key.split("/")):
             raise Permanent(f"store {self.name}: Azure takes no name like {key!r}: too long, or a part ends in a dot")
         return name
+
+
+def _longest(locks: Iterable[Lock]) -> Lock | None:
+    """The lock that ends last; one without an end before all others."""
+    return max(locks, key=lambda lock: (lock.until or _ENDLESS, not lock.lifts), default=None)

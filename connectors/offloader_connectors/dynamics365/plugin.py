@@ -6,6 +6,7 @@ from typing import Any
 
 from offloader.plugins import Context, SourcePlugin
 from offloader.ports import Source
+from offloader.records import Records
 from offloader_connectors.dynamics365.options import DynamicsOptions
 
 
@@ -15,9 +16,16 @@ def _open(name: str, options: Any, context: Context) -> Source:
     return DynamicsSource(name, options, context)
 
 
+def _open_records(name: str, options: Any, context: Context) -> Records:
+    from offloader_connectors.dynamics365.records import DynamicsRecords  # noqa: PLC0415  as above
+
+    return DynamicsRecords(name, options, context)
+
+
 SOURCE = SourcePlugin(
     help="Dynamics 365: notes, e-mail attachments, file and image columns, over the Dataverse Web API",
     options=DynamicsOptions,
     open=_open,
     storage_price=("dataverse", "file"),
+    open_records=_open_records,
 )

@@ -102,6 +102,10 @@ class Scanner:
                 blind_spots=spots,
             )
 
+    def refresh(self, found: Sequence[Document]) -> list[Document]:
+        """The documents with their parents' signals as they are now; reads no document."""
+        return self._signals().annotate(found)
+
     def fetch(self, refs: Sequence[DocumentRef], *, signals: bool = True) -> list[Document | None]:
         """Read documents afresh, in order; without signals, and columns without owner, where only content matters."""
         found: dict[DocumentRef, Document] = {}

@@ -94,6 +94,7 @@ class DynamicsSource:
             remove_batch=REMOVE_BATCH,
             concurrency=self._options.concurrency,
             user_check=True,
+            refresh=True,
         )
 
     @property
@@ -130,6 +131,9 @@ class DynamicsSource:
 
     def may_read(self, user: str, requests: Sequence[LinkRequest]) -> Sequence[Access]:
         return self._gatekeeper.may_read(user, requests)
+
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        return self._scanner.refresh(documents)
 
     def usage(self) -> Usage:
         return self._api.purse.usage()

@@ -21,7 +21,7 @@ from datetime import datetime
 
 from offloader.errors import Conflict, Gone, IntegrityError, Permanent, Transient, Unsupported
 from offloader.model import Digest, LocationProof
-from offloader.ports import StoreCapabilities, Stored
+from offloader.ports import StoreCapabilities, Stored, Unlocked
 from offloader_connectors.filesystem import location
 from offloader_connectors.filesystem.translate import translate, translated
 
@@ -35,7 +35,7 @@ _REMEMBERED = 10_000
 _ROUNDS = 20
 
 
-class FilesystemStore:
+class FilesystemStore(Unlocked):
     """Implements `offloader.ports.Store` on a folder. Safe for threads, and for several processes at once."""
 
     capabilities = StoreCapabilities(conditional_create=True, object_lock=False, max_size=None, concurrency=16)

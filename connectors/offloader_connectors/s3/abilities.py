@@ -121,7 +121,7 @@ class Server:
     def _check_lock(self) -> None:
         """Believe a lock when a deletion was refused, never because a header says so."""
         lock = self._options.object_lock
-        if lock is None or (lock.days is None and not lock.legal_hold):
+        if lock is None or (lock.days is None and not lock.legal_hold and lock.retain == "none"):
             return
         for _ in range(3):
             try:
@@ -148,6 +148,7 @@ class Server:
     def _writing(self) -> dict[str, Any]:
         """As a document is written, but locked for a day only: the marker must not outlive its use for years."""
         given = self._bucket.writing()
-        if "ObjectLockMode" in given:
+        lock = self._options.object_lock
+        if "ObjectLockMode" in given or (lock is not None and lock.retain != "none"):
             given |= self._bucket.retention(1)
         return given

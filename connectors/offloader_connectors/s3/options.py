@@ -38,6 +38,12 @@ class ObjectLock(Options):
     )
     days: int | None = Field(default=None, ge=1, le=36_500, description="Days from writing during which it is locked.")
     legal_hold: bool = Field(default=False, description="Put each object under legal hold, until somebody lifts it.")
+    retain: Literal["none", "governance", "compliance", "hold"] = Field(
+        default="none",
+        description="Lock each document until its own retention ends, once it is verified. `governance`: those who "
+        "are allowed to can lift it. `compliance`: nobody can, not even if the date was wrong. `hold`: a legal hold, "
+        "which somebody has to lift in the store.",
+    )
 
     @model_validator(mode="after")
     def _term(self) -> ObjectLock:

@@ -20,8 +20,8 @@ from typing import Any
 
 from offloader.errors import Conflict, Gone, IntegrityError, OffloaderError, Permanent, Transient, Unsupported
 from offloader.model import Digest, LocationProof
-from offloader.ports import StoreCapabilities, Stored
-from offloader_connectors.s3 import reading
+from offloader.ports import Erased, Lock, StoreCapabilities, Stored
+from offloader_connectors.s3 import locks, reading
 from offloader_connectors.s3.abilities import Abilities, Server
 from offloader_connectors.s3.bucket import Bucket, b64, told
 from offloader_connectors.s3.client import Clients
@@ -39,6 +39,7 @@ _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+")
 _STRIPES = 64
 #: inside of the store `list` is its method
 Keys = list[str]
+Locks = list[Lock]
 
 
 class S3Store:
@@ -57,6 +58,8 @@ class S3Store:
         self._transfer = Transfer(self._bucket)
         self._alone = [threading.Lock() for _ in range(_STRIPES)]
         self._versions = True
+        lock = self._options.object_lock
+        self._retain = "none" if lock is None else lock.retain
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -65,6 +68,7 @@ class S3Store:
         return StoreCapabilities(
             conditional_create=asked if known is None else known.conditional,
             object_lock=self._options.object_lock is not None,
+            retains=self._retain != "none",
             presign=True,
             max_size=min(_LARGEST, self._options.part_size * MOST_PARTS),
             concurrency=self._options.max_concurrency,
@@ -144,6 +148,34 @@ class S3Store:
                 if versions or markers or self.size(key) is None:
                     return  # where nothing is, a plain deletion would leave a delete marker
         self._delete(name)
+
+    def locked(self, key: str) -> Lock | None:
+        """As the port says: of every version the longest, a legal hold before any date."""
+        name = self._bucket.name(key)
+        return locks.longest(self._locks(name, self._kept(name)[0]))
+
+    def erase(self, key: str, *, bypass: bool = False) -> Erased:
+        """As the port says, oldest first. Reads the list of versions back afterwards.
+
+        `bypass` needs s3:BypassGovernanceRetention, and is asked for only where a lock of that kind is found.
+        """
+        name = self._bucket.name(key)
+        versions, markers = self._kept(name)
+        found = self._locks(name, versions)
+        hard = locks.longest(lock for lock in found if not (bypass and lock.lifts))
+        if hard is not None:
+            return Erased(left=(hard,))
+        lifted: dict[str, Any] = {"BypassGovernanceRetention": True} if found else {}
+        for version in [*reversed(versions), *reversed(markers)]:
+            self._delete(name, **({"VersionId": version} if version else {}), **lifted)
+        still = sum(map(len, self._kept(name))) if versions or markers else 0
+        left = (Lock(f"the server still lists {still} versions of it"),) if still else ()
+        return Erased(len(versions), len(markers), left)
+
+    def retain(self, key: str, until: datetime) -> None:
+        if not self.capabilities.retains:
+            raise Unsupported(f"store {self.name}: its options ask for no locks by retention (object_lock.retain)")
+        locks.retain(self._bucket, self._bucket.name(key), self._retain, until)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         if not _PREFIX.fullmatch(prefix):
@@ -266,6 +298,22 @@ class S3Store:
             return f"it could not be taken away ({error})"
         return "nothing of it is left behind"
 
+    def _kept(self, name: str) -> tuple[Keys, Keys]:
+        """Versions and delete markers, newest first; an empty id stands for an object on a server without versions."""
+        if self._versions:
+            try:
+                versions, markers = self._all_versions(name)
+            except Unsupported:
+                self._versions = False
+            else:
+                if versions or markers:
+                    return versions, markers
+        return ([""] if reading.head(self._bucket, name) is not None else []), []
+
+    def _locks(self, name: str, versions: Keys) -> Locks:
+        found = (locks.lock_of(self._bucket, name, version, self._now()) for version in versions)
+        return [lock for lock in found if lock is not None]
+
     def _all_versions(self, name: str) -> tuple[Keys, Keys]:
         """Ids of the versions and of the delete markers of exactly this object, newest first."""
         versions: Keys = []
@@ -279,7 +327,7 @@ class S3Store:
                 break  # an object's own name comes before longer ones that begin with it
         return versions, markers
 
-    def _delete(self, name: str, **which: str) -> None:
+    def _delete(self, name: str, **which: Any) -> None:
         with contextlib.suppress(Gone):
             self._bucket.call("delete_object", "delete", name, **which)
 

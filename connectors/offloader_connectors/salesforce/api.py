@@ -111,13 +111,19 @@ class Api:
     def get(self, operation: str, path: str) -> Answer:
         return self._json(operation, "GET", self.root + path)
 
-    def blob(self, path: str) -> bytes:
+    def blob(self, path: str, operation: str = "blob.get") -> bytes:
         """A small body as a whole. Raises Gone, Transient."""
-        response = self.wire("blob.get", "GET", self.root + path, {"Accept-Encoding": "identity"})
-        content = self._content("blob.get", response, write=False)
+        response = self.wire(operation, "GET", self.root + path, {"Accept-Encoding": "identity"})
+        content = self._content(operation, response, write=False)
         if response.status != 200:
-            raise trouble.translate("blob.get", response.status, response.headers, content)
+            raise trouble.translate(operation, response.status, response.headers, content)
         return content
+
+    def exchange(self, operation: str, path: str, content_type: str, body: bytes) -> tuple[int, bytes]:
+        """Post something that is not JSON to a path of the host; the status and the answer, whatever they are."""
+        headers = {"Content-Type": content_type, "SOAPAction": '""'}
+        response = self.wire(operation, "POST", path, headers, body, write=True)
+        return response.status, self._content(operation, response, write=True)
 
     def send(self, operation: str, method: str, path: str, body: Any = None, *, write: bool = True) -> Answer:
         return self._json(operation, method, self.root + path, body, write=write)
@@ -146,6 +152,14 @@ class Api:
     def each_query(self, statements: Sequence[Statement]) -> list[list[Row] | OffloaderError]:
         """As `queries`, with errors of single queries in the place of their rows."""
         return self.dated_queries(statements)[0]
+
+    def pages(self, statements: Sequence[str], *, all_rows: bool = False) -> Iterator[Sequence[Row]]:
+        """As `queries`, one page of rows after the other, so that no whole result is held."""
+        for group in soql.chunks([self._query_path(each, all_rows) for each in statements], HEAVY_PER_COMPOSITE):
+            for answer in self._together(group):
+                if isinstance(answer, OffloaderError):
+                    raise answer
+                yield from self._pages(answer.require())
 
     def dated_queries(
         self, statements: Sequence[Statement]
@@ -186,12 +200,16 @@ class Api:
         return f"{'queryAll' if all_rows else 'query'}/?q={quote(statement, safe='')}"
 
     def _all_rows(self, answer: Answer) -> Iterator[Row]:
+        for page in self._pages(answer):
+            yield from page
+
+    def _pages(self, answer: Answer) -> Iterator[Sequence[Row]]:
         while True:
             page = answer.record()
             found = page.get("records")
             if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
                 raise rows.malformed(answer.operation, "no records")
-            yield from found
+            yield found
             if page.get("done") is True:
                 return
             following = rows.text(page, "nextRecordsUrl", answer.operation)

@@ -94,6 +94,12 @@ class SalesforceOptions(Options):
         description="Whether links are made by one chained composite call; `auto` falls back to single steps when "
         "refused.",
     )
+    bulk_delete_from: int | None = Field(
+        default=2001,
+        ge=1,
+        description="Purge: so many deletions at once go as one Bulk API job, which may wait for its turn between the "
+        "last look at a record and its deletion; unset: always 1,000 to a call, without waiting.",
+    )
     stub: Literal["url", "html", "txt"] = Field(
         default="url",
         description="Form of the placeholder that replaces an e-mail's attachment; orgs may block html uploads.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from offloader.plugins import Context, SourcePlugin
 from offloader.ports import Source
+from offloader.records import Records
 from offloader_connectors.salesforce.options import SalesforceOptions
 
 
@@ -15,9 +16,16 @@ def _open(name: str, options: Any, context: Context) -> Source:
     return SalesforceSource(name, options, context)
 
 
+def _open_records(name: str, options: Any, context: Context) -> Records:
+    from offloader_connectors.salesforce.records import SalesforceRecords  # noqa: PLC0415  as above
+
+    return SalesforceRecords(name, options, context)
+
+
 SOURCE = SourcePlugin(
     help="Salesforce: files with all versions, and classic attachments, over the REST API",
     options=SalesforceOptions,
     open=_open,
     storage_price=("salesforce", "file_storage"),
+    open_records=_open_records,
 )

@@ -102,6 +102,10 @@ class Scanner:
             found = {each.ref: each for each in self._signals().annotate(found.values())}
         return [found.get(ref) for ref in refs]
 
+    def refresh(self, found: Sequence[Document]) -> list[Document]:
+        """The documents with their parents' signals as they are now; reads no document."""
+        return self._signals().annotate(found)
+
     def read_files(self, ids: Sequence[str]) -> list[Document]:
         """Read whole files by their ids, without signals; those that are not there are left out."""
         return self.build_files(ids, self._api.queries(self.file_statements(ids))) if ids else []

@@ -44,6 +44,7 @@ KINDS = {
         link_max_length=URL_LENGTH,
         freed="deferred",
         bin_days=_BIN_DAYS,
+        link_type=documents.FILES,
     ),
     documents.ATTACHMENTS: KindCapabilities(
         kind=documents.ATTACHMENTS,
@@ -51,6 +52,7 @@ KINDS = {
         link_max_length=400,
         freed="deferred",
         bin_days=_BIN_DAYS,
+        link_type=documents.FILES,
     ),
 }
 
@@ -85,6 +87,7 @@ class SalesforceSource:
             remove_batch=remove.BATCH,
             concurrency=self._options.concurrency,
             user_check=True,
+            refresh=True,
         )
 
     def check(self) -> Sequence[Finding]:
@@ -116,6 +119,9 @@ class SalesforceSource:
 
     def may_read(self, user: str, requests: Sequence[LinkRequest]) -> Sequence[Access]:
         return self._gatekeeper.may_read(user, requests)
+
+    def refresh(self, documents: Sequence[Document]) -> Sequence[Document]:
+        return self._scanner.refresh(documents)
 
     def usage(self) -> Usage:
         return self._api.purse.usage()

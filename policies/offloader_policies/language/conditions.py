@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from offloader.errors import ConfigError
 
 LONGEST = 2000
-_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+#: literals of a condition
+STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _NAMES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _IN_KNOWN = re.compile(r"(['\"])((?:(?!\1).)*)\1\s+in\s+document\.known\b")
 
@@ -46,7 +47,7 @@ class CelCondition:
 
 
 class Compiler:
-    """Compiles conditions over typed variables: `types` gives "string", "int", "time", "strings" or "records"."""
+    """Compiles conditions over typed variables, each "string", "int", "time", "strings", "record" or "records"."""
 
     def __init__(self, types: Mapping[str, str]) -> None:
         try:
@@ -58,6 +59,7 @@ class Compiler:
             "int": cel.Type.INT,
             "time": cel.Type.TIMESTAMP,
             "strings": cel.Type.List(cel.Type.STRING),
+            "record": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
             "records": cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN)),
         }
         self._names = frozenset(types)
@@ -68,7 +70,7 @@ class Compiler:
         """Raises ValueError saying what is wrong, and what to write instead."""
         if len(text) > LONGEST:
             raise ValueError(f"longer than {LONGEST} characters")
-        bare = _STRINGS.sub("''", text)
+        bare = STRINGS.sub("''", text)
         self._refuse_has(bare)
         self._refuse_unknown(text)
         try:

@@ -28,6 +28,7 @@ NAMED: Mapping[tuple[str, ...], str] = {
     ("clauses",): "id",
     ("rules",): "id",
     ("groups",): "id",
+    ("purge",): "id",
     ("residency", "transfer_bases"): "id",
     ("tests",): "name",
 }

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StringConstraints,
     WithJsonSchema,
@@ -84,6 +85,19 @@ Words = Annotated[tuple[Text, ...], BeforeValidator(_list), WithJsonSchema(_WORD
 Mimes = Annotated[tuple[Annotated[str, BeforeValidator(_mime)], ...], BeforeValidator(_list), WithJsonSchema(_WORDS)]
 Extensions = Annotated[
     tuple[Annotated[str, BeforeValidator(_extension)], ...], BeforeValidator(_list), WithJsonSchema(_WORDS)
+]
+
+
+def _values(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+#: a name as CRMs give types and fields
+Field_ = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+Values = Annotated[
+    tuple[StrictBool | StrictInt | StrictFloat | Text, ...],
+    BeforeValidator(_values),
+    Field(min_length=1),
 ]
 
 
@@ -174,6 +188,54 @@ class Clause(Options):
         return self
 
 
+class PurgeTerms(Options):
+    """A purge rule: records of one type that are old enough to go, and under what conditions."""
+
+    id: Id = Field(description="Its name; plans and reports name it.")
+    type: Field_ = Field(description="The object type, by the CRM's own name (Case, Shipment_Confirmation__c).")
+    age_field: Field_ = Field(description="The field that says how old a record is (ClosedDate). Empty: it stays.")
+    older_than: Period = Field(description="Only records older than this: P7Y, P18M, P30D (by the calendar).")
+    sources: Words = Field((), description="Only these sources, by their names in offloader.yaml.")
+    where: Mapping[Field_, Values] = Field(
+        default_factory=dict, description="Field: value, or a list of them; the record must have one. Asked of the CRM."
+    )
+    empty: tuple[Field_, ...] = Field((), description="Fields that must be empty.")
+    when: Text | None = Field(
+        None, description="A condition in CEL over `record` (its fields) and `now`, judged on what the CRM answered."
+    )
+    retention: tuple[Duty, ...] = Field(
+        (), description="Retention duties: ids of the table, or periods of your own. Younger than the latest: it stays."
+    )
+    dates: Mapping[Text, Field_] = Field(
+        default_factory=dict,
+        description="Event that a duty begins with: field that says when it was ({contract_end: End_Date__c}).",
+    )
+    signals: Mapping[Text, Field_] = Field(
+        default_factory=dict, description="Signal: field, for the place of the archive ({country: Country__c})."
+    )
+    facts: Mapping[Text, Text] = Field(
+        default_factory=dict, description="Signals that all these records share, if no field says them ({country: NL})."
+    )
+    categories: Words = Field((), description="What the archive is taken for (invoices); more residency rules apply.")
+    prefer: Words = Field((), description="Stores to choose first for the archive, in this order.")
+    max_records: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None, description="Records that one plan may purge at most, what goes with them included."
+    )
+    max_percent: float | None = Field(
+        None, ge=0, le=100, description="Share of all records of the type that one plan may purge at most."
+    )
+    hard: StrictBool = Field(False, description="Delete past the CRM's bin; then only the archive can bring them back.")
+    children: Literal["archive", "refuse"] = Field(
+        "archive", description="archive: what goes with a record is archived too. refuse: a record with any stays."
+    )
+
+    @model_validator(mode="after")
+    def _dated(self) -> Self:
+        if self.dates and not self.retention:
+            raise ValueError("`dates` says when a retention began; without `retention` it means nothing")
+        return self
+
+
 class OwnGroup(Options):
     """A named list of countries of your own; rules and bases name it as @ID."""
 
@@ -213,6 +275,7 @@ class Removals(Options):
 
     clauses: Mapping[Id, Text] = Field(default_factory=dict, description="Clauses by id, each with the reason.")
     rules: Mapping[Id, Text] = Field(default_factory=dict, description="Own rules of a lower layer.")
+    purge: Mapping[Id, Text] = Field(default_factory=dict, description="Purge rules of a lower layer.")
     groups: Mapping[Id, Text] = Field(default_factory=dict, description="Own groups of a lower layer.")
     transfer_bases: Mapping[Id, Text] = Field(default_factory=dict, description="Transfer bases of a lower layer.")
     tests: Mapping[Text, Text] = Field(default_factory=dict, description="Tests of a lower layer, by name.")
@@ -245,6 +308,30 @@ class ExceptionTerms(Options):
 
     owner: str = Field("", description="Name or role.")
     days: Annotated[StrictInt, Field(ge=1)] = Field(30, description="Within so many days.")
+
+
+class ExpiryTerms(Options):
+    """What becomes of stored documents when their retention is over."""
+
+    after: Literal["keep", "delete"] = Field(
+        "keep",
+        description="What becomes of a document that need not be kept any more and that no duty says to erase. One "
+        "that must be erased is planned for it in any case.",
+    )
+    bypass_governance: StrictBool = Field(
+        False,
+        description="Whether an expiry may pass a lock that the store lets some people lift (GOVERNANCE, Unlocked).",
+    )
+
+
+class DeletionTerms(Options):
+    """What becomes of stored documents that somebody deletes in the CRM."""
+
+    grace: Annotated[StrictInt, Field(ge=0, le=3660)] = Field(
+        30,
+        description="Days that the stored bytes stay after the deletion; never fewer than those of the CRM's own bin. "
+        "Take the days of the CRM's back-ups.",
+    )
 
 
 class Processing(Options):
@@ -377,11 +464,18 @@ class PolicyFile(Options):
     groups: tuple[OwnGroup, ...] = Field((), description="Country groups of your own.")
     rules: tuple[OwnRule, ...] = Field((), description="Residency rules of your own.")
     clauses: tuple[Clause, ...] = Field((), description="The clauses. What none of them selects stays.")
+    purge: tuple[PurgeTerms, ...] = Field((), description="Records that are purged when they are old.")
     removes: Removals = Field(default_factory=Removals, description="What is taken out of the layers below.")
     approvals: ApprovalTerms = Field(default_factory=ApprovalTerms, description="Approvals that a plan needs.")
     caps: CapTerms = Field(default_factory=CapTerms, description="How much one plan may move.")
     exceptions: ExceptionTerms = Field(
         default_factory=ExceptionTerms, description="Who answers for what is blocked or needs review."
+    )
+    expiry: ExpiryTerms = Field(
+        default_factory=ExpiryTerms, description="What becomes of stored documents when their retention is over."
+    )
+    deletions: DeletionTerms = Field(
+        default_factory=DeletionTerms, description="What becomes of stored documents that are deleted in the CRM."
     )
     processing: Processing = Field(
         default_factory=Processing, description="Your words for the record of processing (GDPR Article 30)."

@@ -13,14 +13,17 @@ from typing import NoReturn
 
 from offloader.errors import ConfigError
 from offloader.model import Decision, Document
-from offloader.ports import Approvals, Caps, Target, Terms
+from offloader.ports import Approvals, Caps, Ends, PurgeRule, Target, Terms
 from offloader.psv import Row
 from offloader_policies import retention, tables
 from offloader_policies.engine import ResidencyPolicy
 from offloader_policies.language.conditions import Condition, compile_all
 from offloader_policies.language.facts import TYPES
 from offloader_policies.language.layers import Book
-from offloader_policies.language.model import Duty
+from offloader_policies.language.model import Duty, PurgeTerms
+from offloader_policies.language.purging import TYPES as RECORD_TYPES
+from offloader_policies.language.purging import Book as PurgeBook
+from offloader_policies.language.purging import rule_of
 from offloader_policies.language.selecting import Outcome, Selector
 from offloader_policies.options import ResidencyOptions
 from offloader_policies.plugin import policy_of
@@ -42,14 +45,17 @@ class FilePolicy:
         self.residency = _residency(book, self.tables)
         self._check_categories()
         self._duties = tuple(
-            tuple(self._duty(number, place, duty) for place, duty in enumerate(clause.retention))
+            tuple(self._duty(("clauses", number), place, duty) for place, duty in enumerate(clause.retention))
             for number, clause in enumerate(content.clauses)
         )
         self.conditions = self._conditions()
+        self._purges = self._purge_rules()
         self._least = book.origin("residency", "min_bytes") if content.min_bytes is None else book.origin("min_bytes")
         origins = [book.origin("clauses", number) for number in range(len(content.clauses))]
         self._selector = Selector(content.clauses, origins, self.conditions)
-        said = json.dumps(content.model_dump(mode="json", by_alias=True), sort_keys=True)
+        # what is not used has no say, so that a file's fingerprint outlives a new word of the language
+        unused = {name for name in ("purge",) if not getattr(content, name)}
+        said = json.dumps(content.model_dump(mode="json", by_alias=True, exclude=unused), sort_keys=True)
         text = "\0".join((str(LANGUAGE), self.residency.fingerprint, said))
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,6 +79,12 @@ class FilePolicy:
             ),
             exceptions_owner=content.exceptions.owner,
             exceptions_days=content.exceptions.days,
+            purges=self._purges,
+            ends=Ends(
+                after=content.expiry.after,
+                bypass_governance=content.expiry.bypass_governance,
+                grace_days=content.deletions.grace,
+            ),
             processing={
                 name: value.isoformat() if isinstance(value, date) else value
                 for name, value in content.processing
@@ -118,15 +130,44 @@ class FilePolicy:
 
     def _check_categories(self) -> None:
         for number, clause in enumerate(self.book.content.clauses):
-            for name in clause.categories:
-                if name not in self.tables.categories:
-                    known = ", ".join(sorted(self.tables.categories))
-                    raise self.book.fail(
-                        ("clauses", number, "categories"), f"{name!r} is no category; there are: {known}"
-                    )
+            self._check_names(("clauses", number), clause.categories)
 
-    def _duty(self, clause: int, place: int, duty: Duty) -> retention.Duty:
-        steps = ("clauses", clause, "retention")
+    def _check_names(self, steps: tuple[str, int], categories: Iterable[str]) -> None:
+        for name in categories:
+            if name not in self.tables.categories:
+                known = ", ".join(sorted(self.tables.categories))
+                raise self.book.fail((*steps, "categories"), f"{name!r} is no category; there are: {known}")
+
+    def _purge_rules(self) -> tuple[PurgeRule, ...]:
+        entries = self.book.content.purge
+        try:
+            conditions = compile_all([(each.id, each.when) for each in entries if each.when], RECORD_TYPES)
+        except ValueError as error:
+            name, _, why = str(error).partition(": ")
+            number = [each.id for each in entries].index(name)
+            raise self.book.fail(("purge", number, "when"), why) from error
+        duties: list[tuple[PurgeTerms, retention.Duty]] = []
+        for number, each in enumerate(entries):
+            self._check_names(("purge", number), each.categories)
+            duties += [(each, self._duty(("purge", number), place, duty)) for place, duty in enumerate(each.retention)]
+        return tuple(
+            rule_of(
+                each,
+                PurgeBook(
+                    each,
+                    conditions.get(each.id),
+                    # what one rule must keep, no other rule about the same records deletes
+                    tuple(duty for other, duty in duties if other.type == each.type),
+                    {k: v for other in entries if other.type == each.type for k, v in other.dates.items()},
+                    self.residency,
+                    self.book.origin("purge", number),
+                ),
+            )
+            for number, each in enumerate(entries)
+        )
+
+    def _duty(self, clause: tuple[str, int], place: int, duty: Duty) -> retention.Duty:
+        steps = (*clause, "retention")
         if duty.start is not None:
             origin = self.book.origin(*steps)
             try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from offloader.errors import Conflict, IntegrityError, Refused
+from offloader.errors import Conflict, IntegrityError, Refused, Unsupported
+from offloader.ports import Erased
 from offloader.testing import EPOCH
 from offloader_connectors.s3.store import S3Store
 from tests.integration.s3.servers import Server
@@ -143,3 +144,61 @@ def test_what_cannot_be_taken_back_is_told(ministack: Server) -> None:
     events.register("before-send.s3.DeleteObject", lambda **_: answer(403, "AccessDenied"))
     with pytest.raises(IntegrityError, match="could not be taken away"):
         store.put(KEY, [b"y"])
+
+
+def test_erasing_leaves_no_version_and_tells_how_many_there_were(ministack: Server) -> None:
+    """Erasure removes versions and delete markers, counts them, spares the neighbour, and may be asked for again."""
+    place = ministack.place(locked=True)
+    store, client = open_store(ministack, **place), ministack.client()
+    name = {"Bucket": place["bucket"], "Key": place["prefix"] + KEY}
+    store.put(KEY, [b"first"])
+    store.put(f"{KEY}0", [b"neighbour"])
+    client.delete_object(**name)
+    client.put_object(**name, Body=b"second")
+
+    assert store.erase(KEY) == Erased(versions=2, markers=1)
+
+    assert [*store.list()] == [(f"{KEY}0", 9)]
+    assert held(ministack, place) == 1
+    assert store.erase(KEY) == Erased()
+
+
+def test_a_retention_is_set_once_and_only_grows(ministack: Server) -> None:
+    """An object is locked until its retention's end; an earlier end does not shorten it; nothing is erased before.
+
+    With `bypass` a lock that some people may lift is passed by.
+    """
+    place = ministack.place(locked=True)
+    store = open_store(ministack, now=now, object_lock={"retain": "governance"}, **place)
+    store.put(KEY, [b"first"])
+    assert store.locked(KEY) is None
+    end = (now() + timedelta(days=9)).replace(microsecond=0)
+    store.retain(KEY, end)
+    store.retain(KEY, end - timedelta(days=5))
+    lock = store.locked(KEY)
+    assert lock is not None
+    assert (lock.until, lock.lifts) == (end, True)
+    assert store.erase(KEY) == Erased(left=(lock,))
+    assert b"".join(store.read(KEY)) == b"first"
+    assert store.erase(KEY, bypass=True) == Erased(versions=1)
+    assert store.size(KEY) is None
+
+
+def test_a_legal_hold_is_never_passed_by(ministack: Server) -> None:
+    """A hold that somebody has put on an old version keeps every version, with `bypass` too."""
+    place = ministack.place(locked=True)
+    store, client = open_store(ministack, now=now, **place), ministack.client()
+    name = {"Bucket": place["bucket"], "Key": place["prefix"] + KEY}
+    client.put_object(**name, Body=b"old", ObjectLockLegalHoldStatus="ON")
+    client.put_object(**name, Body=b"new")
+    erased = store.erase(KEY, bypass=True)
+    assert (erased.versions, [lock.until for lock in erased.left]) == (0, [None])
+    assert held(ministack, place) == 2
+
+
+def test_locks_are_not_set_without_being_asked_for(ministack: Server) -> None:
+    """A store whose options say nothing of retention refuses to lock."""
+    store = open_store(ministack)
+    assert not store.capabilities.retains
+    with pytest.raises(Unsupported):
+        store.retain(KEY, now())

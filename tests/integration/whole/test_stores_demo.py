@@ -33,6 +33,10 @@ def test_the_demo_moves_documents_into_both() -> None:
     assert [*answer["stores_refused"]] == ["azure"]
     assert "UNPROVEN" in answer["stores_refused"]["azure"]
     assert "management API" in answer["stores_refused"]["azure"]
+    purge = answer["purge"]
+    assert (purge["records"], purge["deleted"], purge["problems"]) == (12, 7, [])
+    assert [len(purge[name]) for name in ("held", "restored")] == [1, 1]
+    assert purge["archives"]
 
 
 @pytest.mark.parametrize(

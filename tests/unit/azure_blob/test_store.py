@@ -7,11 +7,14 @@ import contextlib
 import hashlib
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from offloader.errors import AuthError, ConfigError, IntegrityError, OffloaderError, Permanent, Refused, Transient
 from offloader.model import Digest
+from offloader.ports import Erased
+from offloader.testing import EPOCH
 from offloader_connectors.azure_blob.store import AzureBlobStore
 
 from .conftest import ACCOUNT_KEY, KEY, Asked, MakeStore, Said, Stub
@@ -401,3 +404,74 @@ def test_no_login_is_an_auth_error(make_store: MakeStore, monkeypatch: pytest.Mo
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     with pytest.raises(AuthError, match="login"):
         make_store(account_key=None).put(KEY, [SMALL])
+
+
+def test_erasing_says_what_soft_delete_keeps(stub: Stub, make_store: MakeStore) -> None:
+    """Every version is removed and counted; what the account's soft delete holds is said with its last day."""
+    kept = versions((KEY, "<VersionId>1</VersionId>"), (KEY, "<VersionId>2</VersionId>"), (f"{KEY}0", ""))
+    binned = Said(
+        body=kept.body.replace(
+            b"<Properties>", b"<Deleted>true</Deleted><Properties><RemainingRetentionDays>7</RemainingRetentionDays>"
+        ),
+        headers=kept.headers,
+    )
+    stub.says["DeleteBlob"] = Said(202)
+    stub.says["ListBlobs"] = lambda asked: binned if "deleted" in asked.path else kept
+    erased = make_store().erase(KEY)
+    assert erased.versions == 2
+    assert [(lock.until, lock.lifts) for lock in erased.left] == [(EPOCH + timedelta(days=7), False)]
+    assert "soft delete" in erased.left[0].reason
+    assert stub.operations().count("DeleteBlob") == 3
+
+
+@pytest.mark.parametrize(("mode", "lifts"), [("Unlocked", True), ("Locked", False)])
+def test_only_an_unlocked_term_can_be_passed_by(stub: Stub, make_store: MakeStore, mode: str, lifts: bool) -> None:
+    """A term in the future keeps everything; with `bypass` an unlocked one is taken off first, a locked one never."""
+    listed = versions((KEY, "<!--term-->"))
+    more = f"</ImmutabilityPolicyUntilDate><ImmutabilityPolicyMode>{mode}</ImmutabilityPolicyMode>".encode()
+    said = Said(body=listed.body.replace(b"</ImmutabilityPolicyUntilDate>", more), headers=listed.headers)
+    empty = versions()
+    stub.says["ListBlobs"] = lambda asked: empty if "deleted" in asked.path else said
+    stub.says["DeleteBlob"] = Said(202)
+    stub.says["DELETE blob immutabilityPolicies"] = Said(200)
+    store = make_store()
+    lock = store.locked(KEY)
+    assert lock is not None
+    assert (lock.until, lock.lifts) == (EPOCH + timedelta(days=1), lifts)
+    assert store.erase(KEY) == Erased(left=(lock,))
+    assert "DeleteBlob" not in stub.operations()
+    erased = store.erase(KEY, bypass=True)
+    assert erased == (Erased(versions=1) if lifts else Erased(left=(lock,)))
+    wanted = ["DELETE blob immutabilityPolicies", "DeleteBlob"] if lifts else []
+    assert [name for name in stub.operations() if name.startswith("DELETE") or name == "DeleteBlob"] == wanted
+
+
+@pytest.mark.parametrize(("retain", "header"), [("unlocked", "Unlocked"), ("locked", "Locked")])
+def test_a_retention_is_set_in_the_mode_that_was_asked_for(
+    stub: Stub, make_store: MakeStore, retain: str, header: str
+) -> None:
+    """The term ends at the given moment; a blob that is locked that long already is left alone."""
+    stub.says["GetBlobProperties"] = Said(200)
+    stub.says["PUT blob immutabilityPolicies"] = Said(200)
+    store = make_store(retain=retain)
+    store.retain(KEY, EPOCH + timedelta(days=1))
+    sent = next(each for each in stub.asked if each.operation == "PUT blob immutabilityPolicies")
+    assert sent.headers["x-ms-immutability-policy-mode"] == header
+    assert sent.headers["x-ms-immutability-policy-until-date"] == "Tue, 06 Jan 2026 09:00:00 GMT"
+    stub.says["GetBlobProperties"] = Said(
+        200,
+        headers={
+            "x-ms-immutability-policy-until-date": "Wed, 07 Jan 2026 09:00:00 GMT",
+            "x-ms-immutability-policy-mode": header,
+        },
+    )
+    store.retain(KEY, EPOCH + timedelta(days=1))
+    assert stub.operations().count("PUT blob immutabilityPolicies") == 1
+
+
+def test_a_hold_is_put_where_holds_are_asked_for(stub: Stub, make_store: MakeStore) -> None:
+    """With `retain: hold` the blob gets a legal hold and no term."""
+    stub.says["PUT blob legalhold"] = Said(200, headers={"x-ms-legal-hold": "true"})
+    make_store(retain="hold").retain(KEY, EPOCH)
+    (sent,) = stub.asked
+    assert sent.headers["x-ms-legal-hold"].lower() == "true"

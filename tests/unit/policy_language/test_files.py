@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from offloader.errors import ConfigError
+from offloader.ports import Ends
 from offloader_policies.language.layers import Book, load
 from offloader_policies.language.model import json_schema
 from offloader_policies.language.policy import FilePolicy
@@ -273,3 +274,12 @@ def test_provenance_names_a_real_line(write: Write) -> None:
         file, _, number = known.origin.rpartition(":")
         line = lines[file][int(number) - 1]
         assert isinstance(steps[-1], int) or str(steps[-1]) in line, (steps, known.origin)
+
+
+def test_the_end_of_documents_is_said_by_the_policy(policy: Open) -> None:
+    """What becomes of stored documents stands in the terms; where the file says nothing, nothing goes by itself."""
+    assert policy(EXAMPLE.read_text(encoding="utf-8")).terms.ends == Ends(after="delete", grace_days=45)
+    silent = policy("policy: x\n").terms.ends
+    assert (silent.after, silent.bypass_governance, silent.grace_days) == ("keep", False, 30)
+    bold = policy("policy: x\nexpiry: {after: delete, bypass_governance: true}\ndeletions: {grace: 0}\n").terms.ends
+    assert bold == Ends(after="delete", bypass_governance=True, grace_days=0)

@@ -118,6 +118,8 @@ def bulk_delete(call: Call) -> Answer:
     operation = org.insert("bulkdeleteoperation", {"name": name, "asyncoperationid": job})
     start = parse_stamp(str(fields.get("StartDateTime") or "")) or org.moment()
     entry: dict[str, Any] = {"job": job, "operation": operation, "queries": queries, "user": call.caller.user_id}
+    options = fields.get("Options")
+    entry["recoverable"] = not isinstance(options, Mapping) or options.get("CanRecoverDeletedRecords") is not False
     entry |= {"start": start, "asked": org.moment(), "calls": call.app.protocol.bulk_delete_calls}
     org.store.set_meta(_JOBS, [*org.store.meta.get(_JOBS, []), entry])
     return call.response("BulkDelete", {"JobId": job})
@@ -145,7 +147,7 @@ def _run(app: Dataverse, entry: Mapping[str, Any]) -> None:
         for index, item in enumerate(entry["queries"]):
             for table, record in list(_found(app, user, item, entry["asked"])):
                 try:
-                    rules.delete(org, user, table.name, record)
+                    rules.delete(org, user, table.name, record, recoverable=entry.get("recoverable", True))
                     done += 1
                 except DataverseError as error:
                     failed += 1
@@ -262,5 +264,6 @@ def _literal(column: Column, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if column.type in {"datetime", "date"}:
-        return parse_stamp(str(value)) or str(value)
+        found = parse_stamp(str(value)) or str(value)
+        return found[:10] if column.type == "date" else found
     return str(value)

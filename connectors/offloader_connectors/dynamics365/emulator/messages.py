@@ -39,6 +39,7 @@ def current_organization(call: Call) -> Answer:
         "UrlName": "sandbox",
         "UniqueName": "sandbox",
         "State": "Enabled",
+        "OrganizationType": org.options.organization_type,
         "Endpoints": {"Count": 1, "IsReadOnly": False, "Keys": ["WebApplication"], "Values": [f"{org.url}/"]},
     }
     return call.response("RetrieveCurrentOrganization", {"Detail": detail})
@@ -145,4 +146,4 @@ def restore(call: Call) -> Answer:
     call.caller.check("Create", table.name)
     call.app.org.undelete(table.name, record)
     call.about(table, record)
-    return call.response("Restore", {table.key: record})
+    return call.response("Restore", {"id": record})

@@ -33,6 +33,10 @@ class OrgOptions:
     #: deleted rows can be restored, and still count
     recycle_bin: bool = False
     bin_days: int = 30
+    #: creations and deletions are written to the audit log (table audit)
+    auditing: bool = False
+    #: what RetrieveCurrentOrganization says that the environment is (OrganizationType)
+    organization_type: str = "Customer"
     #: days after which a delta token is refused (organization.expirechangetrackingindays)
     tracking_days: int = 7
     #: what becomes of a read-only column in a payload (open question)

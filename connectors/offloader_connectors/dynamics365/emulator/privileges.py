@@ -16,7 +16,8 @@ _BY_NAME = {name: depth for depth, name in DEPTHS.items()}
 RIGHTS: tuple[Right, ...] = ("Create", "Read", "Write", "Delete", "Append", "AppendTo", "Assign", "Share")
 BYPASS, BYPASS_OLD = "prvBypassCustomBusinessLogic", "prvBypassCustomPlugins"
 ACT_ON_BEHALF, BULK_DELETE, CUSTOMIZE = "prvActOnBehalfOfAnotherUser", "prvBulkDelete", "prvWriteEntity"
-_OTHERS = (BYPASS, BYPASS_OLD, ACT_ON_BEHALF, BULK_DELETE, CUSTOMIZE, "prvExportToExcel", "prvReadAttribute")
+BACKDATE = "prvOverrideCreatedOnCreatedBy"
+_OTHERS = (BYPASS, BYPASS_OLD, ACT_ON_BEHALF, BULK_DELETE, CUSTOMIZE, BACKDATE, "prvExportToExcel", "prvReadAttribute")
 
 #: the word for a table in the names of its privileges, where it is not the table's own
 _WORDS: Mapping[str, str] = {

@@ -12,6 +12,7 @@ from offloader_connectors.dynamics365.emulator.conditional import check_write, u
 from offloader_connectors.dynamics365.emulator.errors import DataverseError, no_segment
 from offloader_connectors.dynamics365.emulator.payload import find
 from offloader_connectors.dynamics365.emulator.prefer import Prefer
+from offloader_connectors.dynamics365.emulator.privileges import BACKDATE
 from offloader_connectors.dynamics365.emulator.render import LazyText, base64_chunks
 from offloader_connectors.dynamics365.emulator.schema import Column, Table
 from offloader_connectors.emulation.wire import Answer
@@ -59,8 +60,10 @@ def _counted(call: Call, table: Table, options: Mapping[str, str]) -> Answer:
 
 
 def created(call: Call) -> Answer:
-    table = call.table(call.segments[0].name)
-    record = rules.create(call.app.org, call.caller, table.name, call.fields())
+    table, fields = call.table(call.segments[0].name), call.fields()
+    if fields.get("overriddencreatedon") is not None and not call.caller.has(BACKDATE):
+        raise call.caller.lacking(BACKDATE)
+    record = rules.create(call.app.org, call.caller, table.name, fields)
     return written(call, table, record, is_new=True)
 
 

@@ -60,8 +60,8 @@ def update(org: Org, caller: Caller, table: str, id: str, payload: Mapping[str, 
         _finish(org, caller, described, row[described.key], read)
 
 
-def delete(org: Org, caller: Caller, table: str, id: str) -> None:
-    """Delete a row and what hangs on it. Raises DataverseError."""
+def delete(org: Org, caller: Caller, table: str, id: str, *, recoverable: bool = True) -> None:
+    """Delete a row and what hangs on it; not `recoverable`: past the bin. Raises DataverseError."""
     described = _writable(org, table, "Delete")
     with org.store.transaction():
         org.tick()
@@ -69,7 +69,7 @@ def delete(org: Org, caller: Caller, table: str, id: str) -> None:
         caller.check("Delete", table, row)
         if table == _ATTACHMENT:
             _check_mail(org, row, "0x80040228", "The object cannot be deleted because it is read-only.")
-        org.writer.remove(described, row[described.key])
+        org.writer.remove(described, row[described.key], recoverable=recoverable)
 
 
 def existing(org: Org, table: Table, id: str) -> Row:

@@ -141,4 +141,39 @@ principalid uniqueidentifier
 principaltypecode entityname
 accessrightsmask integer
 changedon datetime ro
+# sdkmessageprocessingstep sdkmessageprocessingsteps otc=4608 name=name untracked
+name string(256)
+stage picklist(10:Pre-validation/20:Pre-operation/30:Main Operation/40:Post-operation) =40
+mode picklist(0:Synchronous/1:Asynchronous) =0
+ishidden boolean =false
+sdkmessageid lookup > sdkmessage(sdkmessageid_sdkmessageprocessingstep)
+sdkmessagefilterid lookup > sdkmessagefilter(sdkmessagefilterid_sdkmessageprocessingstep)
+statecode state(0:Enabled/1:Disabled) =0
+statuscode status(1:Enabled:0/2:Disabled:1) =1
+# workflow workflows otc=4703 name=name untracked
+name string(100)
+type picklist(1:Definition/2:Activation/3:Template) =1
+category picklist(0:Workflow/2:Business Rule/3:Action/5:Modern Flow) =0
+primaryentity entityname
+triggerondelete boolean(0:No/1:Yes) =false
+statecode state(0:Draft/1:Activated/2:Suspended) =0
+statuscode status(1:Draft:0/2:Activated:1/3:CompanyDLPViolation:2) =1
+@owner
+@audit
+# callbackregistration callbackregistrations otc=301 name=name untracked
+name string(100)
+entityname string(255)
+message picklist(1:Added/2:Deleted/3:Modified/4:Added or Modified/5:Added or Deleted/6:Modified or Deleted/7:All)
+scope picklist(1:User/2:BusinessUnit/3:ParentChildBusinessUnit/4:Organization)
+@owner
+createdon datetime ro
+modifiedon datetime ro
+# audit audits otc=4567 untracked read single unowned
+action picklist(1:Create/2:Update/3:Delete)
+operation picklist(1:Create/2:Update/3:Delete/4:Access)
+objectid lookup > account(,objectid_account), contact(,objectid_contact), incident(,objectid_incident), \
+email(,objectid_email), new_shipment(,objectid_new_shipment)
+objecttypecode entityname
+userid lookup > systemuser
+createdon datetime ro
 """

@@ -14,6 +14,10 @@ from offloader_connectors.emulation.tables import folded
 if TYPE_CHECKING:
     from offloader_connectors.dynamics365.emulator.org import Org
 
+_AUDIT = "audit"
+#: values of audit.action
+_CREATED, _DELETION = 1, 3
+
 
 class Writer:
     """Changes rows by already converted values, inside a transaction of the caller."""
@@ -38,6 +42,7 @@ class Writer:
         self._check_keys(table, row)
         row["versionnumber"] = self._store.next_version()
         self._put(table, row)
+        self._log(table, key, _CREATED, actor)
         if f"{table.name}/{key}" in self._store.tables[DELETED]:
             self._store.forget(DELETED, f"{table.name}/{key}")
         if table.name == "activitymimeattachment":
@@ -99,9 +104,13 @@ class Writer:
 
     # -- deleting ----------------------------------------------------------------------------------
 
-    def remove(self, table: Table, record: str) -> None:
+    def remove(self, table: Table, record: str, *, recoverable: bool = True) -> None:
         """Delete a row with everything that goes with it. Raises DataverseError if another row forbids it."""
-        self._remove(table, record, f"{record}@{self._store.version}")
+        deletion = f"{record}@{self._store.version}"
+        self._remove(table, record, deletion)
+        for entry in [] if recoverable else self._store.where(DELETED, "deletion", deletion):
+            kept = {name: value for name, value in entry.items() if name != "row"}
+            self._store.put_row(DELETED, f"{entry['table']}/{entry['id']}", kept)
 
     def _remove(self, table: Table, record: str, deletion: str) -> None:
         row = self._store.get(table.name, record)
@@ -116,13 +125,14 @@ class Writer:
         if self._org.options.recycle_bin:
             entry["row"] = row
         self._store.put_row(DELETED, f"{table.name}/{record}", entry)
+        self._log(table, record, _DELETION, self._org.integration_user)
         if table.name == "activitymimeattachment":
             bodies.drop_attachment(self._org, row)
             bodies.count_attachments(self._org, row.get("objectid"))
 
     def _children(self, table: Table, record: str, deletion: str) -> None:
         for child, column, target in self._store.schema.children(table.name):
-            if not self._store.has_index(child.name, column.name) or child.name == "activitypointer":
+            if not self._store.has_index(child.name, column.name) or child.name in {"activitypointer", _AUDIT}:
                 continue
             keys = self._store.keys_where(child.name, column.name, record)
             if keys and target.deletion == "Restrict":
@@ -133,6 +143,14 @@ class Writer:
                     self._remove(child, key, deletion)
                 elif key in self._store.tables[child.name]:
                     self.change(child, key, {column.name: None}, self._org.integration_user)
+
+    def _log(self, table: Table, record: str, action: int, actor: str) -> None:
+        """Write an entry of the audit log, if it is kept."""
+        if not self._org.options.auditing or self._org.table(_AUDIT).columns["objectid"].target(table.name) is None:
+            return
+        entry: Row = {"action": action, "operation": action, "objecttypecode": table.name}
+        entry |= {"objectid": (table.name, record), "userid": ("systemuser", actor)}
+        self.create(self._org.table(_AUDIT), entry, actor)
 
     def undelete(self, table: Table, record: str) -> None:
         """Bring a row back from the bin with everything that went with it. Raises DataverseError."""

@@ -146,7 +146,7 @@ def describe_object(org: Org, sobject: SObject, base: str) -> dict[str, Any]:
             "junctionIdListNames": [],
             "junctionReferenceTo": [],
             "relationshipName": name,
-            "restrictedDelete": False,
+            "restrictedDelete": f"{kind}.{field}" in org.options.restricted_lookups,
         }
         for name, kind, field in child_relations(sobject.name).values()
         if field in org.objects[kind].fields

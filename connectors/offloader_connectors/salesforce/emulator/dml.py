@@ -121,8 +121,28 @@ class Writer:
             allowed = self._access.can_delete(actor, row)
         if not allowed:
             raise read_only()
+        self._check_deletion(kind, row)
         with self._org.store.transaction():
             self._org.remove(row["Id"], hard=hard)
+
+    def _check_deletion(self, kind: str, row: Row) -> None:
+        """Triggers, and look-ups that forbid it ("Lookup Relationship", Salesforce Help). Raises SalesforceError."""
+        said = self._org.options.refused_deletions.get(kind)
+        if said:
+            raise SalesforceError("FIELD_CUSTOM_VALIDATION_EXCEPTION", said, [])
+        for lookup in self._org.options.restricted_lookups:
+            child, _, name = lookup.partition(".")
+            if kind not in self._org.objects[child].fields[name].targets:
+                continue
+            rows = self._org.store.tables[child].values()
+            using = [each for each in rows if each.get(name) == row["Id"] and not each.get("IsDeleted")]
+            if using:
+                shown = ", ".join(str(each.get("Name") or each.get("CaseNumber") or each["Id"]) for each in using)
+                text = (
+                    f"Your attempt to delete {row.get('Name') or row['Id']} could not be completed because it is "
+                    f"associated with the following {self._org.objects[child].plural.lower()}.: {shown}\n"
+                )
+                raise SalesforceError("DELETE_FAILED", text, [])
 
     def _entity_editable(self, link: Row, actor: Actor) -> bool:
         record = self._org.store.get(link["LinkedEntityId"])

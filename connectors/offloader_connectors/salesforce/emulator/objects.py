@@ -129,6 +129,7 @@ WhatId reference +cu > Account,Opportunity,Case as What
 Status picklist(Not_Started/Completed) +cu =Not_Started
 Priority picklist(High/Normal/Low) +cu =Normal
 ActivityDate date +cu
+IsArchived boolean
 Description textarea(32000) +cu
 @owner
 @system
@@ -423,6 +424,23 @@ DeveloperName string(80) +cu
 MasterLabel string(80) +cu
 Type picklist(255) +cu
 @system
+# ApexTrigger 01q noreplicate
+Name string(255) +curn
+TableEnumOrId picklist(40) +cur
+Status picklist(Active/Inactive/Deleted) +cu =Active
+UsageBeforeDelete boolean +cu
+UsageAfterDelete boolean +cu
+@system
+# FlowDefinitionView 300 nocreate noupdate nodelete noreplicate
+ApiName string(255)
+Label string(255) +n
+IsActive boolean
+ProcessType picklist(40)
+TriggerType picklist(40)
+TriggerObjectOrEventId string(255)
+# EntityDefinition - nocreate noupdate nodelete noreplicate
+DurableId string(255)
+QualifiedApiName string(70)
 # Network 0DB nodelete
 Name string(80) +cun
 Status picklist(255) +cu

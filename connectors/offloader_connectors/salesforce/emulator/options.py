@@ -69,6 +69,10 @@ class OrgOptions:
     )
     #: users that the connected app may log in by JWT; empty = all
     approved_users: tuple[str, ...] = ()
+    #: look-ups ("Case.AccountId") that forbid the deletion of the record that they lead to
+    restricted_lookups: tuple[str, ...] = ()
+    #: object -> what a trigger of this org says (`addError`) when one of its records is to be deleted
+    refused_deletions: Mapping[str, str] = field(default_factory=dict)
     #: sandbox orgs expect `https://test.salesforce.com` as audience
     sandbox: bool = False
 

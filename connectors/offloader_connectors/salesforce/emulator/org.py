@@ -51,6 +51,8 @@ class Org:
         self._clock = now
         #: added to the clock, so that a test can let hours pass
         self.shift = timedelta()
+        #: time and id of what was deleted past the bin; the log lives as long as the process
+        self.purged: list[tuple[str, str]] = []
         self.store = Store(directory)
         self.blobs = Blobs(directory / "blobs")
         self.is_new = not self.store.tables["Organization"]
@@ -259,6 +261,7 @@ class Org:
         if row.get("IsDeleted") and not hard:
             return
         if hard:
+            self.purged.append((self.moment(), record_id))
             self.store.forget(kind, record_id)
         else:
             moment = self.moment()
@@ -426,6 +429,7 @@ class Org:
     def restore(self, name: str) -> None:
         """Back to a snapshot. Raises FileNotFoundError."""
         self.store.restore(name)
+        self.purged.clear()
         self._set_options(OrgOptions().changed(self.store.meta.get("options", {})))
 
     def close(self) -> None:

@@ -88,7 +88,8 @@ class _Run:
 
     def sobject(self, query: Query) -> SObject:
         found = self.org.objects_lower.get(query.name.lower())
-        if found is None or not found.queryable:
+        hidden = found is not None and found.name in _SETUP and not self.actor.may("ViewSetup")
+        if found is None or not found.queryable or hidden:
             message = (
                 f"sObject type '{query.name}' is not supported. If you are attempting to use a custom object, be sure "
                 "to append the '__c' after the entity name. Please reference your WSDL or the describe call for the "
@@ -167,6 +168,8 @@ class _Run:
         kind, store = resolver.sobject.name, self.org.store
         if kind == "UserPermissionAccess":
             return [self._own_permissions()], None
+        if kind == "EntityDefinition":
+            return [_definition(each) for each in self.org.objects.values()], None
         if kind == "ContentNote":
             return [row for row in store.tables["ContentDocument"].values() if row["FileType"] == "SNOTE"], None
         table = store.tables[kind]
@@ -194,7 +197,7 @@ class _Run:
     def _alive(self, rows: Iterable[Row]) -> Iterator[Row]:
         if self.deleted:
             return iter(rows)
-        return (row for row in rows if not row.get("IsDeleted"))
+        return (row for row in rows if not row.get("IsDeleted") and not row.get("IsArchived"))
 
     def _plain_name(self, resolver: Resolver, what: Path | Call) -> str | None:
         if isinstance(what, Call):
@@ -318,7 +321,10 @@ class _Run:
         )
 
 
+#: what only users who may look at the setup can query
+_SETUP = {"ApexTrigger", "FlowDefinitionView", "EntityDefinition"}
 _OPEN = {
+    *_SETUP,
     *(
         "User",
         "UserRole",
@@ -331,6 +337,12 @@ _OPEN = {
     ),
     *("CollaborationGroup", "ContentWorkspace", "ContentAsset", "Organization", "RecordType", "Network", "Folder"),
 }
+
+
+def _definition(sobject: SObject) -> Row:
+    """An object as the setup lists it: custom ones have an id of their own ("EntityDefinition", Object Reference)."""
+    durable = f"01IWz0{sobject.prefix or '':0>9}" if sobject.custom else sobject.name
+    return {"Id": "000000000000000AAA", "DurableId": durable, "QualifiedApiName": sobject.name}
 
 
 def _sort(rows: list[Row], read: Callable[[Row], Any], key: Key) -> None:

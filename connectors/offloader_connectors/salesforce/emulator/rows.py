@@ -230,6 +230,8 @@ def deleted(call: Call) -> Answer:
     pairs = call.app.org.store.between(sobject.name, "SystemModstamp", start, end)
     table = call.app.org.store.tables[sobject.name]
     records: list[Any] = [{"deletedDate": at, "id": key} for at, key in pairs if table[key].get("IsDeleted")]
+    purged = call.app.org.purged
+    records += [{"deletedDate": at, "id": key} for at, key in purged if kind_of(key) == sobject.name and at >= start]
     earliest = stamp(call.app.now() - timedelta(days=_BIN_DAYS))
     return Answer(
         data={"deletedRecords": records, "earliestDateAvailable": earliest, "latestDateCovered": _covered(call, end)}

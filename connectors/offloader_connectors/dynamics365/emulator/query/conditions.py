@@ -119,7 +119,8 @@ def literal_value(column: Column, literal: Literal, table: Table) -> Any:
         return str(value).lower()
     elif column.type in {"datetime", "date"} and literal.kind in {"moment", "string"}:
         found = parse_stamp(value)
-        if found is not None:
+        # Edm.Date and Edm.DateTimeOffset are not compared with each other (OData)
+        if found is not None and not (column.type == "date" and literal.kind == "moment" and "T" in value.upper()):
             return found[:10] if column.type == "date" else found
     elif column.type == "boolean" and literal.kind == "boolean":
         return value

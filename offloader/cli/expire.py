@@ -1,0 +1,116 @@
+"""offloader expire"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offloader.cli.exits import TABLE, Exit
+from offloader.cli.output import SHOWN, Answer, size
+from offloader.cli.session import Json, session_of
+from offloader.errors import ConfigError
+
+if TYPE_CHECKING:
+    from offloader.disposition.expiry import ExpiryPlan
+    from offloader.moves.site import Site
+
+app = typer.Typer(
+    name="expire",
+    no_args_is_help=True,
+    help="Erase stored documents whose retention, or grace after a deletion, ended.",
+)
+
+Source = Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")]
+
+
+@app.callback()
+def group() -> None:
+    """Erase stored documents whose retention, or grace after a deletion, is over."""
+
+
+@app.command(epilog=TABLE)
+def watch(context: typer.Context, source: Source = None, as_json: Json = False) -> Answer:
+    """Look for deleted links in the CRM: their documents' grace begins. A link that is back ends it."""
+    from offloader.disposition.deletions import watch  # noqa: PLC0415
+
+    with session_of(context).site() as site:
+        report = watch(site, sources=source or ())
+    lines = [
+        (
+            f"{report.looked} links looked for: {report.started} deletions found, {report.cancelled} are back; "
+            f"{report.waiting} documents wait for the end of their grace."
+        )
+    ]
+    if report.unseen:
+        lines.append(f"{report.unseen} links are not seen, and the CRM does not call them deleted: nothing begins.")
+    data = {
+        "looked": report.looked,
+        "started": report.started,
+        "cancelled": report.cancelled,
+        "waiting": report.waiting,
+        "unseen": report.unseen,
+    }
+    return Answer(Exit.REVIEW if report.unseen else Exit.DONE, data, lines)
+
+
+@app.command(epilog=TABLE)
+def plan(
+    context: typer.Context,
+    source: Source = None,
+    refresh_all: Annotated[
+        bool, typer.Option("--refresh-all", help="Read the dates of every document's records afresh, not only the due.")
+    ] = False,
+    clock_checked: Annotated[
+        bool, typer.Option("--clock-checked", help="Go on though nothing was done for more than a month.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    as_json: Json = False,
+) -> Answer:
+    """Find the documents whose time is up, and freeze the answer. Nothing is erased: approve and apply the plan."""
+    from offloader.disposition.expiry import plan_expiry  # noqa: PLC0415
+
+    with session_of(context).site(dry_run=True) as site:
+        made = plan_expiry(site, sources=source or (), refresh_all=refresh_all, clock_checked=clock_checked)
+        if out is not None and made.row is not None:
+            _write(site, made.row.id, out)
+    return answer(made)
+
+
+def _write(site: Site, plan_id: str, out: Path) -> None:
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
+
+    try:
+        with out.open("wb") as file:
+            file.writelines(export_acts(site, plan_id))
+    except OSError as error:
+        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
+
+
+def answer(made: ExpiryPlan) -> Answer:
+    """A plan in numbers, and its documents with the reasons."""
+    if made.row is None:
+        return Answer(Exit.DONE, {"plan": None, "acts": {}}, ["No stored document's time is up."])
+    row, people = made.row, made.row.header.approvals.get("people", 0)
+    lines = [
+        (
+            f"Plan {row.id}: {made.acts['erase']} documents to erase ({size(made.bytes)}), "
+            f"{made.acts['review']} to review, {made.acts['hold']} held, {made.acts['wait']} locked."
+        ),
+        *(f"  {each.act:<7} {each.ref}: {each.why}" for each in made.planned[:SHOWN]),
+        *([f"  and {len(made.planned) - SHOWN} more"] if len(made.planned) > SHOWN else []),
+        f"SHA-256 {row.sha256}",
+        f"Nothing was erased. {people} must approve it, with: offloader approve {row.id} --reason TEXT"
+        if people
+        else f"Nothing was erased. Carry it out with: offloader apply {row.id}",
+    ]
+    data = {
+        "plan": row.id,
+        "sha256": row.sha256,
+        "acts": dict(made.acts),
+        "bytes": made.bytes,
+        "approvals": dict(row.header.approvals),
+        "documents": [{"document": str(each.ref), "act": each.act, "why": each.why} for each in made.planned],
+    }
+    return Answer(Exit.REVIEW if made.acts["review"] else Exit.DONE, data, lines)

@@ -1,0 +1,100 @@
+"""offloader rehome"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offloader.cli.exits import TABLE, Exit
+from offloader.cli.output import Answer, size, why
+from offloader.cli.session import Json, session_of
+from offloader.errors import ConfigError
+
+if TYPE_CHECKING:
+    from offloader.disposition.rehoming import RehomeSummary
+    from offloader.moves.site import Site
+
+app = typer.Typer(
+    name="rehome",
+    no_args_is_help=True,
+    help="Move stored documents to another store, because a country, a rule or a proof changed.",
+)
+
+
+@app.callback()
+def group() -> None:
+    """Move stored documents to another store, because a country, a rule or a proof changed."""
+
+
+@app.command(epilog=TABLE)
+def plan(
+    context: typer.Context,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    only_forbidden: Annotated[
+        bool,
+        typer.Option(
+            "--only-forbidden", help="Only documents that may not stay where they are, none that could lie better."
+        ),
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    as_json: Json = False,
+) -> Answer:
+    """Judge every moved document by the policy, the CRM's records and the proofs of today. Nothing is moved."""
+    from offloader.disposition.rehoming import plan_rehoming  # noqa: PLC0415
+
+    with session_of(context).site(dry_run=True) as site:
+        unknown = sorted(set(source or ()) - set(site.sources))
+        if unknown:
+            raise ConfigError(f"no source {unknown[0]!r} is configured; there are {', '.join(sorted(site.sources))}")
+        summary = plan_rehoming(site, sources=source or (), only_forbidden=only_forbidden)
+        if out is not None and summary.row is not None:
+            _write(site, summary.row.id, out)
+    return answer(summary)
+
+
+def _write(site: Site, plan_id: str, out: Path) -> None:
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
+
+    try:
+        with out.open("wb") as file:
+            file.writelines(export_acts(site, plan_id))
+    except OSError as error:
+        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
+
+
+def answer(summary: RehomeSummary) -> Answer:
+    """The plan in numbers, what cannot be moved first."""
+    row, acts = summary.row, summary.acts
+    if row is None:
+        said = f"{summary.documents} moved documents judged: every one lies where it shall."
+        return Answer(Exit.DONE, {"plan": None, "judged": summary.documents}, [said])
+    loud = ["! These may not stay where they are, and there is no place for them:"] if summary.loud else []
+    left = acts["blocked"] - len(summary.loud)
+    more = [f"    and {left} more"] if left > 0 else []
+    people = row.header.approvals.get("people", 0)
+    lines = [
+        *loud,
+        *(f"    {each}" for each in summary.loud),
+        *more,
+        (
+            f"Plan {row.id}: {summary.documents} moved documents judged, {acts['move']} to another place "
+            f"({summary.versions} versions, {size(summary.bytes)})."
+        ),
+        *(f"  to {store}: {count} documents" for store, count in sorted(summary.stores.items())),
+        *why(summary.codes, summary.examples),
+        f"SHA-256 {row.sha256}",
+        f"Nothing was moved. Carry it out with: offloader apply {row.id}"
+        if not people
+        else f"Nothing was moved. {people} must approve it first, with: offloader approve {row.id} --reason TEXT",
+    ]
+    data = {
+        "plan": row.id,
+        "sha256": row.sha256,
+        "judged": summary.documents,
+        "acts": dict(acts),
+        "blocked": summary.loud,
+        **summary.totals(),
+    }
+    return Answer(Exit.REVIEW if acts["blocked"] or acts["review"] else Exit.DONE, data, lines)

@@ -1,0 +1,253 @@
+"""The certificate of an erasure: what was erased where and when, by which evidence, and what was not, why, until when.
+
+It names nobody: the subject and the documents by keyed hashes, which the controller alone can make again. Everything
+in it stands in the ledger, so the same certificate can be made again later; what a lock still kept shows as gone then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from offloader import __version__, signing
+from offloader.audit import canonical
+from offloader.disposition.erasing import evidence_of
+from offloader.disposition.erasure import ARCHIVE, ERASE, KEEP, KIND
+from offloader.disposition.subjects import request_of
+from offloader.errors import ConfigError
+from offloader.ledger import PlanRow
+from offloader.ledger.disposing import Act
+from offloader.moves.sealing import PAGE, plan_of
+from offloader.moves.site import Site
+
+FORMAT = "offloader-erasure-certificate-1"
+#: states of acts whose documents are still there
+_STAYED = ("held", "conflict", "failed")
+#: events of the log that are looked through for the one that tells of the erasure
+_EVENT = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The statement (JSON-able), and the compact JWS over it, empty where there is no key."""
+
+    statement: Mapping[str, Any]
+    signature: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.statement, "signature": self.signature}
+
+
+def certify(site: Site, plan_id: str, *, backups: Mapping[str, str], organisation: str = "") -> Certificate:
+    """The certificate of a plan of erasure, as far as it was carried out by now.
+
+    `backups`: name of a back-up outside of offloader → the day on which it is overwritten. Raises ConfigError if there
+    is no such plan, or it is of another kind or was never begun.
+    """
+    row = plan_of(site, plan_id)
+    if row.header.disposes != KIND:
+        raise ConfigError(f"plan {plan_id} is no plan of erasure")
+    if row.status not in ("applying", "done"):
+        raise ConfigError(f"plan {plan_id} is {row.status}: nothing was erased by it yet")
+    acts = list(_acts(site, plan_id))
+    now = site.context.now()
+    statement = {
+        "format": FORMAT,
+        "made": now.isoformat(),
+        "by": f"offloader {__version__}",
+        "controller": organisation,
+        **_request(site, row),
+        "ground": "GDPR Article 17(1)",
+        "plan": {"id": row.id, "sha256": row.sha256, "made": row.created.isoformat(), "by": row.header.by},
+        "approvals": [
+            {**approval.statement, "signature": approval.signature} for approval in site.ledger.approvals(row.id)
+        ],
+        "documents": [_document(act) for act in acts if act.act == ERASE],
+        "archived_records": [_record(act) for act in acts if act.act == ARCHIVE],
+        "not_reached": [*_not_reached(acts, now), *_backups(site, backups)],
+        "kept": [_kept(act) for act in acts if act.act not in (ERASE, ARCHIVE) or act.state in _STAYED],
+        "stays": _stays(site, acts),
+        "recipients": _recipients(site, row, acts),
+        "audit": _audit(site, plan_id),
+    }
+    key = site.audit.key()
+    return Certificate(statement, signing.sign(statement, key) if key else "")
+
+
+def _acts(site: Site, plan_id: str) -> Iterator[Act]:
+    after = 0
+    while page := site.ledger.acts(plan_id, after=after, limit=PAGE):
+        after = page[-1].seq
+        yield from page
+
+
+def _request(site: Site, row: PlanRow) -> dict[str, Any]:
+    name = row.header.scope.get("request")
+    if not isinstance(name, str):
+        return {"request": None, "subject": None, "why": "erased before, and found again after a restore"}
+    request = request_of(site, name)
+    detail = request.detail
+    return {
+        "request": {
+            "id": request.id,
+            "received": request.received.isoformat(),
+            "due": request.due.isoformat(),
+            "extended": detail.get("extended"),
+            "extended_for": detail.get("extended_for"),
+            "state": request.state,
+            "answered": detail.get("answered"),
+        },
+        "subject": {"keyed_hash": request.subject_mark, "how": "HMAC-SHA-256 with the controller's key, 128 bits"},
+    }
+
+
+def _document(act: Act) -> dict[str, Any]:
+    evidence = evidence_of(act)
+    return {
+        "keyed_hash": act.body["mark"],
+        "kind": act.part,
+        "state": act.state,
+        "known_as": f"{act.body['source']}/{act.part}/erased-{act.body['document']}" if act.state == "done" else None,
+        "in_crm": evidence.get("crm", []),
+        "placeholder_in_crm": act.body["placeholder"],
+        "copies": [_place(copy) for copy in evidence.get("copies", ())],
+        "catalog_segments": [_place(place) for place in evidence.get("catalog", ())],
+    }
+
+
+def _record(act: Act) -> dict[str, Any]:
+    segments = evidence_of(act).get("segments", ())
+    return {"keyed_hash": act.body["mark"], "state": act.state, "segments": [_place(place) for place in segments]}
+
+
+def _place(copy: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: copy[name] for name in ("store", "key", "at", "versions", "markers", "left") if name in copy}
+    if copy.get("shared"):
+        evidence = "the same bytes belong to another person's document and stay for it; the reference is gone"
+    elif copy["gone"]:
+        evidence = "asked again after the deletion, the store has no object under this key (404)"
+    else:
+        evidence = "still there"
+    return found | {"gone": copy["gone"], "evidence": evidence}
+
+
+def _not_reached(acts: Sequence[Act], now: datetime) -> Iterator[dict[str, Any]]:
+    for act in acts:
+        evidence = evidence_of(act)
+        places = [place for name in ("copies", "catalog", "segments") for place in evidence.get(name, ())]
+        for place in places:
+            for left in place["left"]:
+                until = left["until"]
+                if not place["gone"] or until is None or datetime.fromisoformat(until) > now:
+                    yield {"what": f"store {place['store']}, {place['key']}", "why": left["reason"], "until": until}
+        yield from _bins(act, evidence, now)
+        if act.act == ERASE and act.body["placeholder"]:
+            why = "our placeholder with its link, which opens nothing any more: the CRM's administrator deletes it"
+            yield {"what": f"CRM {act.body['source']}, {act.part} {act.body['mark']}", "why": why, "until": None}
+
+
+def _bins(act: Act, evidence: Mapping[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
+    for each in evidence.get("crm", ()):
+        if each["bin_days"] is not None:
+            until = datetime.fromisoformat(each["at"]) + timedelta(days=each["bin_days"])
+            if until > now:
+                what = f"CRM {each['source']}, {act.part} {act.body['mark']}"
+                yield {"what": what, "why": "the CRM's own recycle bin", "until": until.isoformat()}
+
+
+def _backups(site: Site, backups: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name, until in sorted(backups.items()):
+        yield {"what": f"back-up {name}", "why": "back-ups are overwritten in their own rhythm", "until": until}
+    for path in sorted(site.ledger.path.parent.glob(f"{site.ledger.path.name}.*.backup")):
+        why = "a copy of the ledger from before an upgrade of its schema: delete the file"
+        yield {"what": f"file {path.name}", "why": why, "until": None}
+
+
+def _kept(act: Act) -> dict[str, Any]:
+    evidence = evidence_of(act)
+    ground = {KEEP: "Article 17(3)(b)"}.get(act.act, "Article 17(3)(e)" if act.state == "held" else "")
+    why = "legal hold " + ", ".join(evidence["holds"]) if evidence.get("holds") else str(evidence.get("reason", ""))
+    return {
+        "keyed_hash": act.body["mark"],
+        "kind": act.part,
+        "why": why or str(act.body["reason"]),
+        "ground": "" if act.state == "held" and not evidence.get("holds") else ground,
+    }
+
+
+def _stays(site: Site, acts: Sequence[Act]) -> list[dict[str, str]]:
+    """What goes on existing about the documents, and why."""
+    plans = site.ledger.plans_about([act.body["document"] for act in acts if act.act == ERASE])
+    reports = sorted(
+        report.id for mode in ("dry-run", "run") for report in site.ledger.reports(mode) if report.plan in plans
+    )
+    found = [
+        {
+            "what": "event log",
+            "why": "each event is part of a hash chain and proves that nothing was lost; events hold numbers, times, "
+            "checksums and ids of the CRM, which lead to nothing any more, and no names",
+        },
+        {"what": f"plans of moves {', '.join(sorted(plans)) or 'none'}", "why": "sealed; they hold ids and no names"},
+        {"what": "tombstones", "why": "keyed hashes, so that the erased stay erased after a restore"},
+    ]
+    if reports:
+        why = "files that were written earlier may print names (setting reports.names): delete them where they lie"
+        found.append({"what": f"reports {', '.join(reports)}", "why": why})
+    return found
+
+
+def _recipients(site: Site, row: PlanRow, acts: Sequence[Act]) -> list[dict[str, str]]:
+    """Whom the controller tells of the erasure (Article 19): the providers of the stores, and the CRM."""
+    stores = sorted({copy["store"] for act in acts for copy in evidence_of(act).get("copies", ())})
+    targets = {target.store: target.proof for target in site.targets()}
+    found = []
+    for name in stores:
+        proof = targets.get(name)
+        where = ", ".join(sorted(proof.countries)) if proof else "unknown"
+        found.append({"recipient": f"provider of the store {name}", "place": where or "unknown"})
+    for source in row.header.sources:
+        where = ", ".join(site.homes.get(source, ())) or "as in its contract"
+        found.append({"recipient": f"provider of the CRM {source}", "place": where})
+    return found
+
+
+def _audit(site: Site, plan_id: str) -> dict[str, Any]:
+    """Where the event log tells of it, for `offloader audit prove`."""
+    events, after = [], 0
+    while page := site.ledger.events(after=after, limit=PAGE):
+        after = page[-1].seq
+        events += [each.seq for each in page if each.type == _EVENT and each.data.get("plan") == plan_id]
+    head = site.ledger.head()
+    return {
+        "events": events,
+        "head": {"events": head.seq, "sha256": head.hash},
+        "check": "`offloader audit prove NAME --out FILE`, with the name in `known_as`, proves a document's events "
+        "against the signed checkpoints; `offloader audit verify` checks the whole log",
+    }
+
+
+def write(certificate: Certificate, directory: Path, languages: Sequence[str]) -> list[Path]:
+    """Write the certificate as JSON and, in each language, as one HTML file; gives the files.
+
+    Raises ConfigError if they cannot be written.
+    """
+    from offloader.disposition.certificate_page import page  # noqa: PLC0415
+
+    value = certificate.as_json()
+    name = f"certificate-{certificate.statement['plan']['id']}"
+    files = {directory / f"{name}.json": json.dumps(value, indent=2, ensure_ascii=True, sort_keys=True) + "\n"}
+    digest = hashlib.sha256(canonical(certificate.statement).encode("ascii")).hexdigest()
+    for language in languages:
+        files[directory / f"{name}.{language}.html"] = page(value, digest, language)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the certificate cannot be written to {directory}: {error.strerror}") from error
+    return list(files)

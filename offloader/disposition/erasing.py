@@ -1,0 +1,364 @@
+"""Carrying out an erasure: link, original, copies, catalog, tombstone, ledger, in this order.
+
+Each document is read again just before, and asked for holds. The ledger forgets a document last, when nothing of it is
+left that it would have to lead to; killed before that, the next time does the same again and ends the same. A document
+that a hold or a lock keeps stays known, and the plan stays open for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from offloader.audit import canonical
+from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
+from offloader.disposition.archived import holds_on, record_mark, search_archives, strip
+from offloader.disposition.erasure import ARCHIVE, DELETE, ERASE, KIND, UNLINK, check_caps, places, shape
+from offloader.disposition.held import HeldRecords
+from offloader.disposition.segments import without
+from offloader.disposition.subjects import Subject, request_of
+from offloader.disposition.tombstones import bury
+from offloader.errors import AuthError, Conflict, Exhausted, Interrupted, OffloaderError, Permanent, Refused
+from offloader.ledger import Entry, PlanRow
+from offloader.ledger.disposing import Act, ActStep
+from offloader.ledger.erasing import Grave
+from offloader.model import DocumentRef, State
+from offloader.moves.holding import Holds
+from offloader.moves.report import sentence
+from offloader.moves.site import Site
+from offloader.ports import LinkRequest, Lock, Status
+from offloader.records import Deletion, RecordRef
+
+GROUND = "art17"
+#: acts that are tried again when the plan is applied again
+AGAIN = frozenset({"open", "held", "failed"})
+STOPPING = (AuthError, Exhausted, Interrupted)
+
+
+@dataclass(slots=True)
+class _Cleared:
+    """A document of which the CRM and the stores have nothing more, but for the catalogs."""
+
+    act: Act
+    ref: DocumentRef
+    evidence: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Work:
+    site: Site
+    row: PlanRow
+    report: Report
+    cleared: list[_Cleared] = field(default_factory=list)
+    #: acts about archived records
+    archived: list[Act] = field(default_factory=list)
+
+    def settle(self, act: Act, state: str, evidence: Mapping[str, Any], reason: str = "") -> None:
+        """Write down how an act ended, for now or for good."""
+        detail = canonical({**evidence, "reason": reason} if reason else evidence)
+        self.site.ledger.advance_acts(self.row.id, [ActStep(act.seq, state, detail)])
+        self.report.count(state, reason)
+
+
+def apply_erasure(site: Site, plan_id: str, lines: Iterable[bytes] | None = None) -> Report:
+    """Carry out a sealed plan of erasure, or what is left of it. Raises as `acts.opened` does, before anything is done.
+
+    The plan stays open while a hold or a lock keeps something: apply it again when that has ended.
+    """
+    row = opened(site, plan_id, KIND, lines)
+    check_caps(site, row)
+    begin(site, row)
+    started = site.context.monotonic()
+    work = _Work(site, row, Report(row.id, KIND))
+    try:
+        for page in acts_of(site, row.id, AGAIN):
+            for act in page:
+                interrupted(site)
+                _one(work, act)
+    except STOPPING as error:
+        work.report.stop(error)
+    _forget(work)
+    _strip(work)
+    _close_request(work)
+    work.report.seconds = site.context.monotonic() - started
+    return finish(site, work.report)
+
+
+def evidence_of(act: Act) -> dict[str, Any]:
+    """What is known of how an act was carried out."""
+    return dict(json.loads(act.detail)) if act.detail else {}
+
+
+def _one(work: _Work, act: Act) -> None:
+    if act.act == ARCHIVE:
+        work.archived.append(act)
+        return
+    if act.act != ERASE:
+        work.settle(act, "skipped", {}, str(act.body["reason"]))
+        return
+    site = work.site
+    (entry,) = site.ledger.entries_by_pk([act.body["document"]])
+    evidence = {key: value for key, value in evidence_of(act).items() if key != "reason"}
+    if all(version.state is State.ERASED for version in entry.versions):
+        work.settle(act, "done", evidence)
+        return
+    holds = Holds.of(site)
+    if ids := holds.covering(entry):
+        work.settle(act, "held", evidence | {"holds": list(ids)}, holds.reason(ids).text)
+        return
+    evidence.pop("holds", None)
+    if shape(site, entry) != act.body["shape"]:
+        work.settle(act, "conflict", evidence, "its records or versions changed since the plan: plan it again")
+        return
+    try:
+        _clear(site, entry, act, evidence)
+    except STOPPING:
+        raise
+    except Conflict as error:
+        work.settle(act, "conflict", evidence, sentence(error))
+    except OffloaderError as error:
+        work.settle(act, "failed", evidence, sentence(error))
+    else:
+        _cleared(work, act, entry, evidence)
+
+
+def _cleared(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) -> None:
+    locked = [copy for copy in evidence["copies"] if not copy["gone"]]
+    if locked:
+        work.settle(
+            act, "held", evidence, f"a lock keeps a copy in the store {locked[0]['store']}: {_until(locked[0])}"
+        )
+        return
+    work.cleared.append(_Cleared(act, entry.document.ref, evidence))
+    # kept now: after a crash the next run finds nothing there any more, and would not know when it went
+    work.site.ledger.advance_acts(work.row.id, [ActStep(act.seq, "open", canonical(evidence))])
+
+
+def _until(place: Mapping[str, Any]) -> str:
+    if not place["left"]:
+        return "it is still there after its deletion"
+    left = place["left"][0]
+    return f"{left['reason']}, until {left['until'] or 'nobody knows when'}"
+
+
+def _clear(site: Site, entry: Entry, act: Act, evidence: dict[str, Any]) -> None:
+    """Take everything away from the CRM and from the stores, noting in `evidence` what was done, as far as it got."""
+    _check_original(site, entry, act)
+    evidence.setdefault("crm", [])
+    if not evidence["crm"]:
+        evidence["crm"] += _removed(site, entry)
+    if entry.link is not None and not entry.document.strategy.in_place:
+        _unlink(site, entry, evidence)
+    if act.body["crm"] == DELETE:
+        _delete(site, entry, evidence)
+    known = {(copy["store"], copy["key"]): copy for copy in evidence.get("copies", ()) if copy["gone"]}
+    evidence["copies"] = [known[place] for place in sorted(known)]
+    for store, key in sorted({*places(site, entry), *(tuple(copy) for copy in act.body["copies"])} - set(known)):
+        evidence["copies"].append(_erase_copy(site, entry.pk, store, key))
+
+
+def _check_original(site: Site, entry: Entry, act: Act) -> None:
+    """Raise Conflict if the CRM has an original that the plan took for gone."""
+    if act.body["crm"] == DELETE or act.body["placeholder"] or entry.document.strategy.in_place:
+        return
+    if site.sources[entry.document.ref.source].fetch([entry.document.ref])[0] is not None:
+        raise Conflict("its original is in the CRM, where it was gone when the plan was made: plan it again")
+
+
+def _unlink(site: Site, entry: Entry, evidence: dict[str, Any]) -> None:
+    assert entry.link is not None
+    request = LinkRequest(document=entry.document, link=entry.link, link_ref=entry.link_ref)
+    outcome = site.sources[entry.document.ref.source].unlink([request])[0]
+    if outcome.status not in (Status.DONE, Status.GONE):
+        raise Refused(f"its link could not be taken away: {outcome.reason or outcome.status}")
+    evidence["crm"].append(_in_bin(site, entry, UNLINK, _now(site)))
+
+
+def _delete(site: Site, entry: Entry, evidence: dict[str, Any]) -> None:
+    ref = entry.document.ref
+    records = site.records(ref.source)
+    name = RecordRef(ref.source, ref.kind, ref.id)
+    record = records.fetch([name])[0]
+    if record is not None:
+        deleted = records.delete([Deletion(name, record.etag)])[0]
+        if deleted.status is Status.CONFLICT:
+            raise Conflict(f"it changed in the CRM while it was read: {deleted.reason}")
+        if deleted.status not in (Status.DONE, Status.GONE):
+            raise Refused(f"the CRM does not delete it: {deleted.reason or deleted.status}")
+    evidence["crm"].append(_in_bin(site, entry, DELETE, _now(site)))
+
+
+def _removed(site: Site, entry: Entry) -> list[dict[str, Any]]:
+    """When the original was removed after its move: the CRM's bin may hold it since then."""
+    if entry.document.strategy.in_place:
+        return []
+    events = site.ledger.events(document=entry.pk)
+    done = [event.at for event in events if event.to_state is State.DONE]
+    return [_in_bin(site, entry, "remove", done[-1])] if done else []
+
+
+def _in_bin(site: Site, entry: Entry, act: str, at: str) -> dict[str, Any]:
+    ref = entry.document.ref
+    days = site.sources[ref.source].capabilities.kind(ref.kind).bin_days
+    return {"source": ref.source, "act": act, "at": at, "bin_days": days}
+
+
+def _erase_copy(site: Site, pk: int, store: str, key: str) -> dict[str, Any]:
+    if store not in site.stores:
+        raise Refused(f"the store {store} holds a copy and is not configured any more")
+    if site.ledger.documents_with(store, key) - {pk}:
+        # equal bytes of another document: as long as that one stands they stay, and ours is only forgotten
+        found = {"store": store, "key": key, "at": _now(site), "versions": 0, "markers": 0, "left": []}
+        return found | {"gone": True, "shared": True}
+    return _erase_now(site, store, key)
+
+
+def _erase_now(site: Site, store: str, key: str) -> dict[str, Any]:
+    erased = site.stores[store].erase(key)
+    return {
+        "store": store,
+        "key": key,
+        "at": _now(site),
+        "versions": erased.versions,
+        "markers": erased.markers,
+        "left": [_lock(lock) for lock in erased.left],
+        "gone": site.stores[store].size(key) is None,
+    }
+
+
+def _lock(lock: Lock) -> dict[str, Any]:
+    return {"reason": lock.reason, "until": lock.until.isoformat() if lock.until else None}
+
+
+def _now(site: Site) -> str:
+    return site.context.now().isoformat()
+
+
+def _forget(work: _Work) -> None:
+    """Take the cleared documents out of the catalogs, bury them, and blank what the ledger says of them."""
+    _erase_common(work)
+    if not work.cleared:
+        return
+    site, names = work.site, {each.ref for each in work.cleared}
+    try:
+        catalog = _catalogs(site, names)
+        marks = bury(site, sorted(names), ground=GROUND, plan=work.row.id)
+    except OffloaderError as error:
+        for each in work.cleared:
+            work.settle(each.act, "failed", each.evidence, sentence(error))
+        if isinstance(error, STOPPING):
+            work.report.stop(error)
+        return
+    locked = [place for place in catalog if not place["gone"]]
+    for each in work.cleared:
+        each.evidence["catalog"] = catalog
+        if locked:
+            work.settle(each.act, "held", each.evidence, f"a lock keeps a line of the catalog: {_until(locked[0])}")
+    if locked:
+        return
+    site.ledger.erase_documents(
+        [
+            Grave(each.act.body["document"], marks[each.ref], KIND, "erased for its data subject")
+            for each in work.cleared
+        ]
+    )
+    steps = [ActStep(each.act.seq, "done", canonical(each.evidence)) for each in work.cleared]
+    told = [{"mark": each.act.body["mark"], "copies": each.evidence["copies"]} for each in work.cleared]
+    site.ledger.advance_acts(work.row.id, steps, event="erased", data={"documents": told, "catalog": catalog})
+    site.ledger.compact()
+    work.report.count("done", times=len(steps))
+
+
+def _erase_common(work: _Work) -> None:
+    """Erase copies that only cleared documents share: while each was looked at, the others still held them."""
+    site, pks = work.site, {each.act.body["document"] for each in work.cleared}
+    for each in list(work.cleared):
+        copies = each.evidence["copies"]
+        for number, copy in enumerate(copies):
+            if copy.get("shared") and site.ledger.documents_with(copy["store"], copy["key"]) <= pks:
+                try:
+                    copies[number] = _erase_now(site, copy["store"], copy["key"])
+                except OffloaderError as error:
+                    copies[number] = copy | {"gone": False, "left": [{"reason": sentence(error), "until": None}]}
+        locked = [copy for copy in copies if not copy["gone"]]
+        if locked:
+            work.cleared.remove(each)
+            text = f"a lock keeps a copy in the store {locked[0]['store']}: {_until(locked[0])}"
+            work.settle(each.act, "held", each.evidence, text)
+
+
+def _strip(work: _Work) -> None:
+    """Take the subject's records out of the archives of purges, but for those that a hold keeps there."""
+    if not work.archived or work.report.stopped is not None:
+        return
+    site = work.site
+    try:
+        subject = Subject.from_json(request_of(site, str(work.row.header.scope["request"])).subject)
+        refs = {record_mark(site, trace.ref): trace.ref for trace in search_archives(site, subject) if trace.sure}
+        held = HeldRecords(site)
+        kept = {each: ids for each, ref in refs.items() if (ids := holds_on(held, ref))}
+        going = {refs[act.body["mark"]] for act in work.archived if act.body["mark"] in refs.keys() - kept.keys()}
+        segments = strip(site, subject.source, going) if going else []
+    except OffloaderError as error:
+        for act in work.archived:
+            work.settle(act, "failed", evidence_of(act), sentence(error))
+        return
+    locked = [place for place in segments if not place["gone"]]
+    for act in work.archived:
+        evidence = {"segments": [*evidence_of(act).get("segments", ()), *segments]}
+        if ids := kept.get(act.body["mark"], ()):
+            work.settle(act, "held", {"holds": list(ids)}, f"legal hold {', '.join(ids)}")
+        elif locked:
+            work.settle(act, "held", evidence, f"a lock keeps a segment of the archive: {_until(locked[0])}")
+        else:
+            work.settle(act, "done", evidence)
+
+
+def _catalogs(site: Site, names: set[DocumentRef]) -> list[dict[str, Any]]:
+    """Rewrite every store's catalog without these documents; what was removed and what a lock keeps."""
+    found: list[dict[str, Any]] = []
+    for name, store in sorted(site.stores.items()):
+        done = without(store, names.__contains__)
+        now = _now(site)
+        found += [{"store": name, "key": key, "at": now, "gone": True, "left": []} for key in done.removed]
+        found += [
+            {
+                "store": name,
+                "key": key,
+                "at": now,
+                "gone": store.size(key) is None,
+                "left": [_lock(lock) for lock in locks],
+            }
+            for key, locks in done.left
+        ]
+    return found
+
+
+def _close_request(work: _Work) -> None:
+    """Say in the request how far it has come; a plan that something keeps is not done."""
+    site, states = work.site, work.report.states
+    if work.report.stopped is None and (states["held"] or states["failed"]):
+        waiting = states["held"] + states["failed"]
+        why = work.report.examples.get("failed") or work.report.examples["held"]
+        text = f"{waiting} documents stay for now: {why}. Apply the plan again when that has ended"
+        work.report.stop(Permanent(text) if states["failed"] else Refused(text, rule="held"))
+    name = work.row.header.scope.get("request")
+    if not isinstance(name, str):
+        return
+    request = request_of(site, name)
+    if request.state not in ("open", "held"):
+        return
+    tally = site.ledger.act_tally(work.row.id)
+    undone = [act for (act, state), count in tally.items() if count and state != "done" and act != "keep"]
+    state = "held" if states["held"] else "open" if undone else "done"
+    closed: dict[str, Any] = {"subject": {}} if state == "done" else {}
+    today = site.context.now().date().isoformat()
+    detail = {**request.detail, "answered": today} if state == "done" else request.detail
+    site.ledger.save_request(replace(request, state=state, detail=detail, plan=work.row.id, **closed))
+    work.report.data["request"] = {"id": name, "state": state, "due": request.due.isoformat()}
+    work.report.lines.append(
+        f"Request {name} is {state}, due {request.due}. "
+        f"Certificate: offloader erase certificate {work.row.id} --out DIR"
+    )

@@ -1,0 +1,118 @@
+"""Catalog segments without some of their documents.
+
+A segment is named by its own hash and shared by many documents, so it cannot be edited: what remains is written as a
+new segment, and only then the old one is erased. Killed in between, both stand, and the next time takes the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from offloader.errors import IntegrityError
+from offloader.model import DocumentRef
+from offloader.moves.catalog import PREFIX
+from offloader.ports import Lock, Store
+
+Gone = Callable[[DocumentRef], bool]
+
+
+@dataclass(slots=True)
+class Rewritten:
+    """What became of a store's segments: old ones that are gone, new ones in their places, lines left out.
+
+    `left`: old segments that still stand, and the locks that keep them there.
+    """
+
+    removed: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    lines: int = 0
+    left: list[tuple[str, tuple[Lock, ...]]] = field(default_factory=list)
+
+
+def without(store: Store, gone: Gone, *, bypass: bool = False) -> Rewritten:
+    """Rewrite every segment of the store that names one of these documents, and its list of checksums.
+
+    `bypass`: pass by locks that may be passed by. Raises IntegrityError naming a segment that is damaged (it is left as
+    it is), and what the store raises.
+    """
+    done = Rewritten()
+    for key, _ in list(store.list(PREFIX)):
+        if key.endswith((".jsonl", ".states")):
+            _segment(store, key, gone, done, bypass=bypass)
+    return done
+
+
+def names(store: Store, gone: Gone) -> Iterator[str]:
+    """Keys of the segments that still name one of these documents."""
+    for key, _ in list(store.list(PREFIX)):
+        if key.endswith((".jsonl", ".states")) and any(map(gone, map(_ref, _lines(store, key)))):
+            yield key
+
+
+def _segment(store: Store, key: str, gone: Gone, done: Rewritten, *, bypass: bool) -> None:
+    lines = _lines(store, key)
+    keep = [line for line in lines if not _names(line, gone)]
+    if len(keep) == len(lines):
+        return
+    stem, suffix = key.rsplit(".", 1)
+    if keep:
+        body = b"".join(line + b"\n" for line in keep)
+        name = f"{stem.rsplit('/', 1)[0]}/{hashlib.sha256(body).hexdigest()[:32]}"
+        store.put(f"{name}.{suffix}", [body])
+        if suffix == "jsonl":
+            store.put(f"{name}.sha256", [_sums(keep)])
+        done.written.append(f"{name}.{suffix}")
+    if suffix == "jsonl":
+        _erase(store, f"{stem}.sha256", done, bypass=bypass)
+    _erase(store, key, done, bypass=bypass)
+    done.lines += len(lines) - len(keep)
+
+
+def _erase(store: Store, key: str, done: Rewritten, *, bypass: bool) -> None:
+    erased = store.erase(key, bypass=bypass)
+    if erased.left:
+        done.left.append((key, erased.left))
+    else:
+        done.removed.append(key)
+
+
+def _lines(store: Store, key: str) -> list[bytes]:
+    body = b"".join(store.read(key))
+    if hashlib.sha256(body).hexdigest()[:32] != key.rsplit("/", 1)[1].partition(".")[0]:
+        raise IntegrityError(
+            f"{key} in the store {store.name} is not what was written: its name does not fit its bytes"
+        )
+    return body.splitlines()
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise IntegrityError("a segment of the catalog has a line that cannot be read") from error
+
+
+def _ref(line: bytes) -> DocumentRef:
+    value = _value(line)
+    return DocumentRef(value["source"], value["kind"], value["id"])
+
+
+def _names(line: bytes, gone: Gone) -> bool:
+    """Whether a line is about one of them, also as what one was restored to."""
+    value = _value(line)
+    refs = [value, value["as"]] if "as" in value else [value]
+    return any(gone(DocumentRef(each["source"], each["kind"], each["id"])) for each in refs)
+
+
+def _sums(lines: list[bytes]) -> bytes:
+    """The list of checksums that stands beside described documents, as `sha256sum -c` reads it."""
+    found = []
+    for line in lines:
+        for copy in _value(line)["versions"]:
+            digest = copy["held"]["sha256"] if copy["held"] else copy["sha256"]
+            found.append(f"{digest}  {copy['key']}\n")
+    return "".join(found).encode("ascii")

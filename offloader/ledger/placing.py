@@ -1,0 +1,60 @@
+"""Writing down where else the bytes of versions lie now, without a transition: they were moved before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection, Row
+
+from offloader.errors import Permanent
+from offloader.ledger.bulk import chunks, execute_many
+from offloader.ledger.journal import Journal
+from offloader.ledger.moving import COPY, copy_data, copy_row
+from offloader.ledger.schema import copies, versions
+from offloader.ledger.values import Copy
+
+
+def place(placed: Sequence[tuple[int, Copy]], rules: Mapping[int, str]) -> Callable[[Connection, Journal], None]:
+    """A job that adds copies to versions (pks), each with an event; `rules`: by version, what caused it."""
+
+    def job(connection: Connection, journal: Journal) -> None:
+        owners: dict[int, int] = {}
+        for part in chunks(sorted({pk for pk, _ in placed})):
+            found = connection.execute(select(versions.c.pk, versions.c.document).where(versions.c.pk.in_(part)))
+            owners.update({row.pk: row.document for row in found})
+        for pk, copy in placed:
+            if pk not in owners:
+                raise Permanent(f"the ledger knows no version number {pk}")
+            journal.add("rehomed", document=owners[pk], version=pk, rule=rules.get(pk), data={"copy": copy_data(copy)})
+        execute_many(connection, COPY, [copy_row(pk, copy) for pk, copy in placed])
+
+    return job
+
+
+def repeated(connection: Connection, after: str, limit: int) -> Sequence[Row[tuple[str, int, int]]]:
+    """SHA-256, size and number of versions of bytes that more than one version has, in order, above `after`."""
+    query = (
+        select(copies.c.sha256, copies.c.size, func.count(copies.c.version.distinct()).label("versions"))
+        .where(~copies.c.stale, copies.c.sha256 > after)
+        .group_by(copies.c.sha256, copies.c.size)
+        .having(func.count(copies.c.version.distinct()) > 1)
+        .order_by(copies.c.sha256)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def holders(connection: Connection, sums: Sequence[str]) -> list[int]:
+    """Documents (pks, in order) that hold bytes with one of these SHA-256."""
+    found: set[int] = set()
+    query = select(versions.c.document).join(copies, versions.c.pk == copies.c.version)
+    for part in chunks(list(sums)):
+        found.update(connection.execute(query.where(copies.c.sha256.in_(part), ~copies.c.stale)).scalars())
+    return sorted(found)
+
+
+def referenced(connection: Connection, store: str, key: str, besides: int) -> bool:
+    """Whether another version than this one (a pk) has a copy under this key of the store."""
+    query = select(copies.c.version).where(copies.c.store == store, copies.c.key == key, copies.c.version != besides)
+    return connection.execute(query.limit(1)).first() is not None

@@ -1,0 +1,125 @@
+"""The certificate: what it says, what it does not say, and that it can be checked without us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+from offloader import signing
+from offloader.disposition.certificate import certify, write
+from offloader.disposition.erasing import apply_erasure
+from offloader.model import Decision, Document, Retention
+from offloader.ports import Target
+from tests.scenarios.conftest import CountryPolicy
+from tests.scenarios.erasure.conftest import KEY, NAME, Case
+
+
+def plan_of(case: Case) -> str:
+    with case.at() as site:
+        made = case.plan(site)
+    assert made.row is not None
+    return made.row.id
+
+
+def test_it_lists_each_copy_and_names_nobody(case: Case) -> None:
+    """Every copy of every erased document is there, with store, time and evidence, and no name or id of the CRM."""
+    entries = [case.house.entry(ref) for ref in case.mine.values()]
+    keys = {copy.key for entry in entries for version in entry.versions for copy in version.copies}
+    plan = plan_of(case)
+    case.apply(plan)
+
+    with case.at() as site:
+        made = certify(site, plan, backups={}, organisation="Acme")
+    text = json.dumps(made.as_json())
+
+    copies = [copy for each in made.statement["documents"] for copy in each["copies"]]
+    assert {copy["key"] for copy in copies} == keys
+    assert all(copy["gone"] and copy["versions"] == 1 and "404" in copy["evidence"] for copy in copies)
+    assert made.statement["request"]["due"] == "2026-02-05"
+    for word in (NAME, case.subject.partition(":")[2], *(ref.id for ref in case.mine.values())):
+        assert word not in text
+
+
+def test_its_signature_holds_over_what_it_says(case: Case) -> None:
+    """The JWS in the file is over the rest of the file, by the audit log's key."""
+    plan = plan_of(case)
+    case.apply(plan)
+    with case.at() as site:
+        value = json.loads(json.dumps(certify(site, plan, backups={}).as_json()))
+
+    signature = value.pop("signature")
+
+    assert signing.opened(signature, signing.public_key(KEY)) == value
+
+
+def test_a_locked_copy_is_listed_with_its_date(case: Case, tmp_path: Path) -> None:
+    """What a lock keeps, the CRM's bin and a back-up stand in the list of what was not reached, each with its day."""
+    key = case.house.entry(case.mine["file"]).versions[0].copies[0].key
+    until = case.house.clock.now().replace(year=2027)
+    case.house.de.lock(key, until)
+    plan = plan_of(case)
+    case.apply(plan)
+    with case.at() as site:
+        made = certify(site, plan, backups={"tapes": "2027-05-31"})
+
+    missing = {each["what"]: each["until"] for each in made.statement["not_reached"]}
+    assert missing[f"store de, {key}"] == until.isoformat()
+    assert missing["back-up tapes"] == "2027-05-31"
+    assert any(what.startswith("CRM crm, File") and day == "2026-01-20T09:00:00+00:00" for what, day in missing.items())
+    english, dutch = (path.read_text() for path in write(made, tmp_path / "out", ("en", "nl"))[1:])
+    assert key in english
+    assert "Not reached, and until when" in english
+    for words in ("Niet bereikt, en tot wanneer", "de prullenbak van het CRM zelf", "deel van een keten van hashes"):
+        assert words in dutch
+
+
+def test_what_is_held_is_said_with_its_ground(case: Case) -> None:
+    """A held document is among what is kept, with the hold and Article 17(3)(e)."""
+    hold = case.hold()
+    plan = plan_of(case)
+    with case.at() as site:
+        apply_erasure(site, plan)
+        made = certify(site, plan, backups={})
+
+    held = [each for each in made.statement["kept"] if each["ground"] == "Article 17(3)(e)"]
+    assert [each["why"] for each in held] == [f"legal hold {hold}"]
+
+
+def test_hostile_text_stays_text(case: Case, tmp_path: Path) -> None:
+    """What a controller calls itself cannot become markup."""
+    plan = plan_of(case)
+    case.apply(plan)
+    with case.at() as site:
+        made = certify(site, plan, backups={}, organisation="<script>alert(1)</script>")
+
+    pages = [path.read_text() for path in write(made, tmp_path, ("en", "nl")) if path.suffix == ".html"]
+
+    assert all("<script" not in page for page in pages)
+    assert all("src=" not in page and "http" not in page for page in pages)
+
+
+class Duty(CountryPolicy):
+    """Has everything kept until a day that is still to come."""
+
+    def decide(self, document: Document, targets: Sequence[Target], now: datetime) -> Decision:
+        kept = Retention(keep_until=date(2030, 1, 1), rules=("NL-R5",))
+        return replace(super().decide(document, targets, now), retention=kept)
+
+
+def test_a_duty_to_keep_is_said_and_nothing_is_touched(case: Case) -> None:
+    """What a retention duty keeps stays, and the certificate names the rule, the day and Article 17(3)(b)."""
+    case.house.policy = Duty()
+    plan = plan_of(case)
+    report = case.apply(plan)
+    with case.at() as site:
+        kept = certify(site, plan, backups={}).statement["kept"]
+        (request,) = site.ledger.requests()
+
+    assert report.states == {"skipped": 3}
+    assert {each["ground"] for each in kept} == {"Article 17(3)(b)"}
+    assert all("NL-R5" in each["why"] and "2030-01-01" in each["why"] for each in kept)
+    assert request.state == "done"
+    assert len(case.house.blobs(case.house.de)) == 5

@@ -1,0 +1,158 @@
+"""Bringing purged records back: out of the bin, or out of the archive with their relations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from offloader.disposition.reviving import Revived, revive
+from offloader.errors import ConfigError
+from offloader.records import RecordRef
+from offloader.wrappers.faulty import Faulty
+from tests.scenarios.purge.conftest import Yard
+
+
+def bring_back(yard: Yard, *what: str) -> Revived:
+    with yard.site() as site:
+        return revive(site, what)
+
+
+def purge(yard: Yard, *, in_bin: bool = False) -> str:
+    row = yard.plan()
+    assert yard.apply(row.id).states["done"]
+    if not in_bin:
+        yard.crm.empty_bin()
+    return row.id
+
+
+def now(revived: Revived, ref: RecordRef) -> str:
+    return revived.ids[str(ref)].rpartition("/")[2]
+
+
+def test_the_bin_gives_records_back_as_they_were(yard: Yard) -> None:
+    """While the CRM's bin holds a record, it comes back under its own id with what was deleted with it."""
+    case, other = yard.case(), yard.case()
+    comment = yard.comment(case)
+    purge(yard, in_bin=True)
+
+    revived = bring_back(yard, str(case))
+
+    assert (revived.undeleted, revived.created, revived.failed) == (1, 0, 0)
+    assert yard.there(case, comment, other) == [True, True, False]
+    with pytest.raises(ConfigError, match="restored"):
+        bring_back(yard, str(case))
+
+
+def test_the_archive_gives_records_back_with_their_relations(yard: Yard) -> None:
+    """Without a bin, records are made anew, parents first; children hang on the new ids, and the report maps them."""
+    case = yard.case(Name="Zoë")
+    comment = yard.comment(case)
+    remark = yard.crm.add("Remark", {"CommentId": comment.id})
+    plan = purge(yard)
+
+    revived = bring_back(yard, plan)
+
+    assert (revived.undeleted, revived.created, revived.failed) == (0, 3, 0)
+    rows = yard.crm.rows
+    assert rows[now(revived, case)].fields["Name"] == "Zoë"
+    assert rows[now(revived, comment)].fields["CaseId"] == now(revived, case)
+    assert rows[now(revived, remark)].fields["CommentId"] == now(revived, comment)
+
+
+def test_a_reference_to_a_record_that_comes_later_is_set_afterwards(yard: Yard) -> None:
+    """A record that names one made after it gets the new id once that is there."""
+    one, two = yard.case(), yard.case()
+    yard.crm.edit(one.id, ParentId=two.id)
+    plan = purge(yard)
+
+    revived = bring_back(yard, plan)
+
+    assert revived.created == 2
+    assert yard.crm.rows[now(revived, one)].fields["ParentId"] == now(revived, two)
+
+
+def test_what_cannot_be_set_is_said(yard: Yard) -> None:
+    """Fields that the CRM lets nobody set are named per record."""
+    case = yard.case()
+    plan = purge(yard)
+
+    revived = bring_back(yard, plan)
+
+    assert revived.lost == {str(case): ["ClosedDate"]}
+    assert any("ClosedDate" in note for note in revived.notes)
+
+
+def test_an_owner_who_has_left_does_not_keep_a_record_away(yard: Yard) -> None:
+    """A record whose owner is inactive is made without its owner, and that is said."""
+    case = yard.case()
+    plan = purge(yard)
+    yard.crm.inactive.add("u1")
+
+    revived = bring_back(yard, plan)
+
+    assert revived.created == 1
+    assert "OwnerId" not in yard.crm.rows[now(revived, case)].fields
+    assert any("made without OwnerId: the owner is inactive" in note for note in revived.notes)
+
+
+def test_a_child_that_cannot_be_made_is_said(yard: Yard) -> None:
+    """A record comes back without a child that the CRM refuses, and both are said; a second run makes nothing twice."""
+    case = yard.case()
+    comment = yard.comment(case)
+    plan = purge(yard)
+    yard.crm.types["Comment"] = replace(yard.crm.types["Comment"], creatable=False)
+
+    revived = bring_back(yard, plan)
+    again = bring_back(yard, plan)
+
+    assert (revived.created, revived.failed) == (1, 2)
+    assert (again.created, again.failed) == (0, 2)
+    assert any(note.startswith(str(comment)) for note in revived.notes)
+
+
+def test_an_archive_that_was_edited_gives_nothing_back(yard: Yard) -> None:
+    """A segment that is not what was written is refused, and the record is said not to have come back."""
+    yard.case()
+    plan = purge(yard)
+    (key,) = yard.archives()
+    yard.de.delete(key)
+    yard.de.put(key, [b"{}\n"])
+
+    revived = bring_back(yard, plan)
+
+    assert (revived.created, revived.failed) == (0, 1)
+    assert any("is not what was written" in note for note in revived.notes)
+
+
+def test_a_restore_that_was_ended_goes_on(yard: Yard) -> None:
+    """Ended between two calls, the next restore makes only what is still missing."""
+
+    class Killed(BaseException):
+        pass
+
+    def end() -> None:
+        raise Killed
+
+    case = yard.case()
+    yard.comment(case)
+    plan = purge(yard)
+    yard.wrapped = Faulty(yard.crm).on("create", nth=2, before=end).port
+    with pytest.raises(Killed):
+        bring_back(yard, plan)
+    yard.wrapped = None
+
+    revived = bring_back(yard, plan)
+
+    assert revived.created == 1
+    assert sorted(row.ref.type for row in yard.crm.rows.values()) == ["Case", "Comment"]
+
+
+def test_what_nobody_purged_cannot_be_brought_back(yard: Yard) -> None:
+    """A record without a purge and a word that is no plan are configuration errors; a plan not yet applied is empty."""
+    case = yard.case()
+    with pytest.raises(ConfigError, match="no purge"):
+        bring_back(yard, str(case))
+    with pytest.raises(ConfigError, match="neither"):
+        bring_back(yard, "P-1")
+    assert bring_back(yard, yard.plan().id).created == 0
