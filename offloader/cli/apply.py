@@ -56,7 +56,7 @@ def disposed(report: Report) -> Answer:
     elif report.states["failed"] or "error" in (report.checkpoint or {}):
         code = Exit.FAILED
     else:
-        code = Exit.REVIEW if report.states["conflict"] or report.states["skipped"] else Exit.DONE
+        code = Exit.REVIEW if any(report.states[state] for state in ("conflict", "skipped", "held")) else Exit.DONE
     return Answer(code, report.as_json(), lines)
 
 

@@ -336,6 +336,11 @@ def _catalogs(site: Site, names: set[DocumentRef]) -> list[dict[str, Any]]:
     return found
 
 
+def _records_of(subject: Mapping[str, Any]) -> list[DocumentRef]:
+    named = (name.partition(":") for name in subject.get("records", ()))
+    return [DocumentRef(subject["source"], type_, id_) for type_, _, id_ in named]
+
+
 def _close_request(work: _Work) -> None:
     """Say in the request how far it has come; a plan that something keeps is not done."""
     site, states = work.site, work.report.states
@@ -353,6 +358,9 @@ def _close_request(work: _Work) -> None:
     tally = site.ledger.act_tally(work.row.id)
     undone = [act for (act, state), count in tally.items() if count and state != "done" and act != "keep"]
     state = "held" if states["held"] else "open" if undone else "done"
+    if states["done"]:
+        # a purge's bin or archive must not bring the subject's own records back, even while a document still waits
+        bury(site, _records_of(request.subject), ground=GROUND, plan=work.row.id)
     closed: dict[str, Any] = {"subject": {}} if state == "done" else {}
     today = site.context.now().date().isoformat()
     detail = {**request.detail, "answered": today} if state == "done" else request.detail

@@ -20,7 +20,9 @@ from offloader.disposition.families import Family
 from offloader.disposition.planning import KIND
 from offloader.errors import ConfigError, IntegrityError, OffloaderError, Permanent
 from offloader.ledger.disposing import Act, ActStep
+from offloader.model import DocumentRef
 from offloader.moves.site import Site
+from offloader.moves.tombstoned import mark
 from offloader.ports import Status
 from offloader.records import Deleted, Record, RecordRef, Records, RecordType, Value
 
@@ -57,8 +59,8 @@ def revive(site: Site, what: Sequence[str]) -> Revived:
 
     Raises ConfigError, with nothing done, for what no purge deleted.
     """
-    chosen = [pair for each in what for pair in _chosen(site, each)]
     revived = Revived()
+    chosen = _without_erased(site, [pair for each in what for pair in _chosen(site, each)], revived)
     wanted = {old for _, act in chosen for old in (act.subject, *_members(act))}
     by_source: dict[str, list[tuple[str, Act]]] = defaultdict(list)
     for plan, act in chosen:
@@ -91,6 +93,27 @@ def _chosen(site: Site, what: str) -> Iterator[tuple[str, Act]]:
         raise ConfigError(f"plan {what} purged nothing")
     for page in acts_of(site, what, {"done"}):
         yield from ((what, act) for act in page)
+
+
+def _without_erased(site: Site, chosen: Sequence[tuple[str, Act]], revived: Revived) -> list[tuple[str, Act]]:
+    """Leave out families with a record that was erased at a person's request: the erased stay erased."""
+    marks = {name: mark(site.links, _named(name)) for _, act in chosen for name in (act.subject, *_members(act))}
+    known = site.ledger.tombstones(sorted(set(marks.values())))
+    kept = []
+    for plan, act in chosen:
+        if any(marks[name] in known for name in (act.subject, *_members(act))):
+            revived.failed += 1
+            revived.notes.append(
+                f"{act.subject}: it, or what went with it, was erased at a person's request and stays so"
+            )
+        else:
+            kept.append((plan, act))
+    return kept
+
+
+def _named(name: str) -> DocumentRef:
+    source, type_, id_ = name.split("/", 2)
+    return DocumentRef(source, type_, id_)
 
 
 def _members(act: Act) -> list[str]:

@@ -10,6 +10,8 @@ from offloader.disposition.erasing import apply_erasure
 from offloader.disposition.erasure import extend
 from offloader.disposition.subjects import add_months, days_left, receive, request_of, subject_of
 from offloader.errors import ConfigError, Refused
+from offloader.model import DocumentRef
+from offloader.moves.tombstoned import mark
 from offloader.ports import Caps, Terms
 from tests.scenarios.conftest import CountryPolicy
 from tests.scenarios.erasure.conftest import Case
@@ -68,6 +70,16 @@ def test_a_plan_over_a_limit_is_refused(case: Case) -> None:
 
     assert refused.value.rule == "limits.documents"
     assert len(case.house.blobs(case.house.de)) == 5
+
+
+def test_the_subject_s_own_records_get_tombstones(case: Case) -> None:
+    """Once something was erased, the person's own records cannot come back out of a bin or an archive either."""
+    assert case.erase().states["done"]
+
+    with case.at() as site:
+        type_, _, name = case.subject.partition(":")
+        stone = mark(site.links, DocumentRef(next(iter(site.sources)), type_, name))
+        assert stone in site.ledger.tombstones()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from offloader.disposition.reviving import Revived, revive
+from offloader.disposition.tombstones import bury
 from offloader.errors import ConfigError
+from offloader.model import DocumentRef
 from offloader.records import RecordRef
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.purge.conftest import Yard
@@ -156,3 +158,19 @@ def test_what_nobody_purged_cannot_be_brought_back(yard: Yard) -> None:
     with pytest.raises(ConfigError, match="neither"):
         bring_back(yard, "P-1")
     assert bring_back(yard, yard.plan().id).created == 0
+
+
+def test_what_was_erased_at_a_person_s_request_does_not_come_back(yard: Yard) -> None:
+    """A record with a tombstone stays in the bin, and takes what went with it along; others come back."""
+    erased, comment_of, other = yard.case(), yard.case(), yard.case()
+    comment = yard.comment(comment_of)
+    plan = purge(yard, in_bin=True)
+    with yard.site() as site:
+        named = [DocumentRef(ref.source, ref.type, ref.id) for ref in (erased, comment)]
+        bury(site, named, ground="art17", plan=plan)
+
+    revived = bring_back(yard, plan)
+
+    assert (revived.undeleted, revived.failed) == (1, 2)
+    assert yard.there(erased, comment_of, comment, other) == [False, False, False, True]
+    assert len([note for note in revived.notes if "erased" in note]) == 2
