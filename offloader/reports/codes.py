@@ -65,6 +65,10 @@ REASONS: Final[Mapping[str, Wording]] = {
         _("A legal hold covers it. While the hold stands it is not moved and not removed."),
         _("Nothing; two people can release the hold, with a reason."),
     ),
+    "RETURNED": Wording(
+        _("It was erased at a person's request, and the CRM shows it again."),
+        _("Have a new plan of erasure approved: offloader erase replay."),
+    ),
     "RETENTION_CONFLICT": Wording(
         _("One retention duty says keep, another says erase by an earlier day."),
         _("Have counsel decide; until then it is neither used nor erased."),

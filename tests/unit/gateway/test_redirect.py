@@ -19,7 +19,6 @@ ADDRESS = "https://bucket.example.com/object?signature=secret"
 class Presigning(Shelf):
     """A store that makes links."""
 
-    capabilities = StoreCapabilities(presign=True)
     asked: tuple[int, str, str] | None = None
 
     def presign(self, key: str, *, seconds: int, disposition: str, mime: str) -> str:
@@ -44,6 +43,7 @@ async def _get(bench: Bench, seconds: int | None, user: str) -> httpx.Response:
 @pytest.fixture
 def presigning(bench: Bench) -> Presigning:
     store = Presigning("memory")
+    store.capabilities = StoreCapabilities(presign=True)
     bench.store = store
     bench.move(b"contract", name='a"\r\nb.pdf')
     return store
