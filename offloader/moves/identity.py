@@ -41,17 +41,20 @@ def identity_of(site: Site, source: str) -> dict[str, str] | None:
 
 
 def check_identity(site: Site, sources: Collection[str]) -> None:
-    """Compare each source with what the ledger knows of it; the first time, remember it.
+    """Compare each source with what the ledger knows of it, once for each site; the first time, remember it.
 
     Raises Refused, with an event, if it is another organisation or environment, stands elsewhere, or went back in time.
     """
     for source in sources:
+        if source in site.recognised:
+            continue
         said = identity_of(site, source) if source in site.sources else None
         if said is None:
             continue
         known = site.ledger.meta(_KNOWN.format(source))
         if known is None:
             site.ledger.set_meta(_KNOWN.format(source), canonical(said))
+            site.recognised.add(source)
             continue
         problems = [*_differences(json.loads(known), said), *_went_back(site, source)]
         if problems:
@@ -62,6 +65,7 @@ def check_identity(site: Site, sources: Collection[str]) -> None:
                 f"{source} --reason TEXT",
                 rule=RULE,
             )
+        site.recognised.add(source)
 
 
 def _differences(known: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
