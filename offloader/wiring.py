@@ -71,19 +71,19 @@ def person_of(config: Config, context: Context) -> str:
     return found[0] if found else f"{ACCOUNT}{account}"
 
 
+def _audit_key(config: Config, context: Context) -> Callable[[], str | None]:
+    key = config.settings.audit.key
+    return lambda: None if key is None else key.reveal(context.environ, config.directory)
+
+
 def people_of(config: Config, context: Context) -> People:
     """Everybody in `people`; the audit log's key signs for those who have none, and is read when it is needed."""
-    key = config.settings.audit.key
-    return People(
-        config.settings.people, lambda: None if key is None else key.reveal(context.environ, config.directory)
-    )
+    return People(config.settings.people, _audit_key(config, context))
 
 
 def audit_of(config: Config, context: Context) -> Audit:
     """How checkpoints of the event log are made; the key is read when it is needed."""
-    options = config.settings.audit
-    key = options.key
-    return Audit(lambda: None if key is None else key.reveal(context.environ, config.directory), options.stores)
+    return Audit(_audit_key(config, context), config.settings.audit.stores)
 
 
 def records_of(config: Config, context: Context) -> Callable[[str], Records]:

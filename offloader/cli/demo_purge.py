@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offloader.cli.output import write_plan
 from offloader.errors import OffloaderError
 from offloader.ports import Status
 from offloader.records import Record, RecordRef
@@ -170,8 +171,7 @@ def _written(site: Site, config: Config, row: PlanRow) -> Path:
     folder = config.directory / "reports"
     folder.mkdir(exist_ok=True)
     file = folder / f"{row.id}.jsonl"
-    with file.open("wb") as lines:
-        lines.writelines(export_acts(site, row.id))
+    write_plan(file, export_acts(site, row.id))
     return file
 
 

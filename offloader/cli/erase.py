@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offloader.cli.exits import TABLE, Exit
-from offloader.cli.output import SHOWN, Answer
+from offloader.cli.output import SHOWN, Answer, write_plan
 from offloader.cli.session import Json, session_of
 from offloader.errors import ConfigError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from offloader.disposition.erasure import ErasurePlan, Planned
     from offloader.disposition.subjects import Search
     from offloader.ledger.erasing import RequestRow
-    from offloader.moves.site import Site
 
 app = typer.Typer(name="erase", no_args_is_help=True, help="Erase a data subject's documents, and prove it.")
 
@@ -85,6 +84,7 @@ def plan(
     as_json: Json = False,
 ) -> Answer:
     """Plan the erasure, and open the request with its legal clock. Nothing is erased."""
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
     from offloader.disposition.erasure import plan_erasure  # noqa: PLC0415
     from offloader.disposition.subjects import receive, search, subject_of  # noqa: PLC0415
     from offloader.holds import day  # noqa: PLC0415
@@ -95,7 +95,8 @@ def plan(
         found = search(site, subject)
         request = receive(site, "erasure", subject, on)
         made = plan_erasure(site, request, found, include=include or (), delete_in_crm=delete_in_crm)
-        _write(site, made, out)
+        if out is not None:
+            write_plan(out, export_acts(site, made.row.id) if made.row is not None else ())
     return _planned(made, request)
 
 
@@ -191,19 +192,6 @@ def _backups(given: list[str] | tuple[()]) -> Mapping[str, str]:
             raise ConfigError(f"a back-up is named NAME=DAY, as in tapes=2027-05-31; {each!r} is not")
         found[name] = day(until, "--backup").isoformat()
     return found
-
-
-def _write(site: Site, made: ErasurePlan, out: Path | None) -> None:
-    from offloader.disposition.acts import export_acts  # noqa: PLC0415
-
-    if out is None:
-        return
-    try:
-        with out.open("wb") as file:
-            if made.row is not None:
-                file.writelines(export_acts(site, made.row.id))
-    except OSError as error:
-        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 def _planned(made: ErasurePlan, request: RequestRow | None) -> Answer:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import TABLE, Exit
-from offloader.cli.output import SHOWN, Answer, size
+from offloader.cli.output import SHOWN, Answer, size, write_plan
 from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.disposition.expiry import ExpiryPlan
-    from offloader.moves.site import Site
 
 app = typer.Typer(
     name="expire",
@@ -69,23 +67,14 @@ def plan(
     as_json: Json = False,
 ) -> Answer:
     """Find the documents whose time is up, and freeze the answer. Nothing is erased: approve and apply the plan."""
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
     from offloader.disposition.expiry import plan_expiry  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
         made = plan_expiry(site, sources=source or (), refresh_all=refresh_all, clock_checked=clock_checked)
         if out is not None and made.row is not None:
-            _write(site, made.row.id, out)
+            write_plan(out, export_acts(site, made.row.id))
     return answer(made)
-
-
-def _write(site: Site, plan_id: str, out: Path) -> None:
-    from offloader.disposition.acts import export_acts  # noqa: PLC0415
-
-    try:
-        with out.open("wb") as file:
-            file.writelines(export_acts(site, plan_id))
-    except OSError as error:
-        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 def answer(made: ExpiryPlan) -> Answer:

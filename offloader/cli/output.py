@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offloader.cli.exits import Exit
+from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.moves.site import Progress
@@ -79,6 +81,15 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def write_plan(out: Path, lines: Iterable[bytes]) -> None:
+    """Write a plan's lines to a file. Raises ConfigError if it cannot be written."""
+    try:
+        with out.open("wb") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 class Bars:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offloader.cli.exits import Exit
-from offloader.cli.output import Answer, size, why
+from offloader.cli.output import Answer, size, why, write_plan
 from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
 from offloader.model import Verdict
 
 if TYPE_CHECKING:
     from offloader.moves.plan import PlanSummary
-    from offloader.moves.site import Site
 
 
 def command(
@@ -33,24 +31,14 @@ def command(
     """Decide where every document may live, and freeze the answer. This is the dry run: nothing is moved."""
     from offloader.moves.pilot import Pilot  # noqa: PLC0415
     from offloader.moves.plan import make_plan  # noqa: PLC0415
+    from offloader.moves.sealing import export_plan  # noqa: PLC0415
 
     drawn = None if pilot is None else Pilot(pilot, seed)
     with session_of(context).site(dry_run=True) as site:
         summary = make_plan(site, sources=source or (), all_documents=all_documents, pilot=drawn)
         if out is not None:
-            _write(site, summary, out)
+            write_plan(out, export_plan(site, summary.id) if summary.id is not None else ())
     return answer(summary)
-
-
-def _write(site: Site, summary: PlanSummary, out: Path) -> None:
-    from offloader.moves.sealing import export_plan  # noqa: PLC0415
-
-    try:
-        with out.open("wb") as file:
-            if summary.id is not None:
-                file.writelines(export_plan(site, summary.id))
-    except OSError as error:
-        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 def answer(summary: PlanSummary) -> Answer:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import TABLE, Exit, exit_for
-from offloader.cli.output import SHOWN, Answer, why
+from offloader.cli.output import SHOWN, Answer, why, write_plan
 from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.disposition.reviving import Revived
     from offloader.ledger import PlanRow
-    from offloader.moves.site import Site
 
 app = typer.Typer(
     name="purge",
@@ -34,12 +32,13 @@ def plan(
     as_json: Json = False,
 ) -> Answer:
     """Find stale records and what would go with them, and freeze the answer. This is the dry run."""
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
     from offloader.disposition.planning import plan_purge  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
         row = plan_purge(site, rule or ())
         if out is not None:
-            _write(site, row, out)
+            write_plan(out, export_acts(site, row.id))
     return planned(row)
 
 
@@ -57,16 +56,6 @@ def restore(
     with session_of(context).site() as site:
         revived = revive(site, what)
     return restored(revived)
-
-
-def _write(site: Site, row: PlanRow, out: Path) -> None:
-    from offloader.disposition.acts import export_acts  # noqa: PLC0415
-
-    try:
-        with out.open("wb") as file:
-            file.writelines(export_acts(site, row.id))
-    except OSError as error:
-        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 def planned(row: PlanRow) -> Answer:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.exits import TABLE, Exit
-from offloader.cli.output import Answer, size, why
+from offloader.cli.output import Answer, size, why, write_plan
 from offloader.cli.session import Json, session_of
 from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.disposition.rehoming import RehomeSummary
-    from offloader.moves.site import Site
 
 app = typer.Typer(
     name="rehome",
@@ -42,6 +41,7 @@ def plan(
     as_json: Json = False,
 ) -> Answer:
     """Judge every moved document by the policy, the CRM's records and the proofs of today. Nothing is moved."""
+    from offloader.disposition.acts import export_acts  # noqa: PLC0415
     from offloader.disposition.rehoming import plan_rehoming  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
@@ -50,18 +50,8 @@ def plan(
             raise ConfigError(f"no source {unknown[0]!r} is configured; there are {', '.join(sorted(site.sources))}")
         summary = plan_rehoming(site, sources=source or (), only_forbidden=only_forbidden)
         if out is not None and summary.row is not None:
-            _write(site, summary.row.id, out)
+            write_plan(out, export_acts(site, summary.row.id))
     return answer(summary)
-
-
-def _write(site: Site, plan_id: str, out: Path) -> None:
-    from offloader.disposition.acts import export_acts  # noqa: PLC0415
-
-    try:
-        with out.open("wb") as file:
-            file.writelines(export_acts(site, plan_id))
-    except OSError as error:
-        raise ConfigError(f"the plan cannot be written to {out}: {error.strerror}") from error
 
 
 def answer(summary: RehomeSummary) -> Answer:

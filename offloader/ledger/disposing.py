@@ -22,8 +22,6 @@ _ADVANCE = (
     .where(plan_acts.c.plan == bindparam("of_plan"), plan_acts.c.seq == bindparam("of_seq"))
     .values(state=bindparam("to_state"), detail=bindparam("to_detail"))
 )
-#: states in which nothing more is to be done to an act
-FINAL = frozenset({"done", "skipped", "conflict", "failed", "held", "restored"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
