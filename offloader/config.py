@@ -118,6 +118,15 @@ class ScheduleOptions(Options):
     prove: Timing | None = Field(None, description="ask every store afresh where it is: `every 6h`")
     scan: Timing | None = Field(None, description="list what is new in the CRMs: `every 30m`")
     run: Timing | None = Field(None, description="scan, plan and apply: `daily 02:00`, `weekly sun 02:00`")
+    expire: Timing | None = Field(
+        None, description="look for deletions and moved dates in the CRMs, carry out the approved plan, plan anew"
+    )
+    erase: Timing | None = Field(
+        None, description="carry out approved erasures as far as holds allow, and plan what was erased and is back"
+    )
+    rehome: Timing | None = Field(None, description="carry out the approved plan of re-homing, and plan anew")
+    purge: Timing | None = Field(None, description="carry out the approved plan of purging, and plan anew")
+    checkpoint: Timing | None = Field(None, description="sign where the event log stands, and copy that to the stores")
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="the zone of the times of day, as in Europe/Amsterdam"
     )

@@ -6,6 +6,7 @@ Unknown is held: a document whose date, owner or signal the CRM does not say is 
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +17,9 @@ from offloader.errors import ConfigError
 from offloader.model import Document
 
 _SIGNAL = "signal."
+#: a reason of which only the hash is left
+_HASHED = "sha256:"
+_KNOWN_HASH = re.compile("sha256:[0-9a-f]{64}")
 _LISTS = {"source": "sources", "kind": "kinds", "type": "types"}
 _DATES = ("modified-from", "modified-to")
 
@@ -171,6 +175,18 @@ class Release:
             "at": self.at,
         }
 
+    @classmethod
+    def from_statement(cls, said: Mapping[str, Any], signature: str) -> Release:
+        """The agreement that gave this statement; of the reason only the hash is left."""
+        return cls(
+            hold=str(said["hold"]),
+            person=str(said["person"]),
+            proof=str(said["proof"]),
+            reason=_HASHED + str(said["reason_sha256"]),
+            at=str(said["at"]),
+            signature=signature,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -194,12 +210,12 @@ class Hold:
     releases: tuple[Release, ...] = ()
 
     def statement(self) -> dict[str, Any]:
-        """What the person says, and signs."""
+        """What the person says, and signs; the ledger's numbers of documents are no part of that."""
         return {
             "type": "hold",
             "hold": self.id,
             "matter": self.matter,
-            "scope": self.scope.as_json(),
+            "scope": {name: value for name, value in self.scope.as_json().items() if name != "pks"},
             "freezes_moves": self.freezes_moves,
             "person": self.person,
             "proof": self.proof,
@@ -207,6 +223,23 @@ class Hold:
             "at": self.at,
         }
 
+    @classmethod
+    def from_statement(cls, said: Mapping[str, Any], signature: str) -> Hold:
+        """The hold that gave this statement; of the reason only the hash is left."""
+        return cls(
+            id=str(said["hold"]),
+            matter=str(said["matter"]),
+            scope=Scope.from_json(said["scope"]),
+            reason=_HASHED + str(said["reason_sha256"]),
+            freezes_moves=said["freezes_moves"] is not False,
+            person=str(said["person"]),
+            proof=str(said["proof"]),
+            at=str(said["at"]),
+            signature=signature,
+        )
+
 
 def _digest(text: str) -> str:
+    if _KNOWN_HASH.fullmatch(text):
+        return text.removeprefix(_HASHED)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

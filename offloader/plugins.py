@@ -54,8 +54,9 @@ class SourcePlugin:
     open: Callable[[str, Any, Context], Source]
     #: system and meter in `tables/crm_storage_prices.psv` by which its documents' bytes are charged
     storage_price: tuple[str, str] | None = None
-    #: the CRM's records, where the plugin can purge and bring back; makes no call either
-    open_records: Callable[[str, Any, Context], Records] | None = None
+    #: the records of a source that `open` gave, over its session, where the plugin can purge and bring back; makes no
+    #: call either
+    open_records: Callable[[Source], Records] | None = None
 
 
 class StoreSandbox(Protocol):

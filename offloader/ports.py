@@ -492,6 +492,8 @@ class PurgeRule:
     hard: bool = False
     #: whether records with children that go with them are purged (and archived) too, or kept
     children: bool = True
+    #: whether documents whose bytes the CRM still holds are copied first, or keep their record
+    documents: bool = False
     #: file and line
     origin: str = ""
     book: PurgeBook = field(compare=False, repr=False)

@@ -189,7 +189,14 @@ class Records(Protocol):
     def create(self, records: Sequence[Record]) -> Sequence[Deleted]:
         """Create records with these fields (creatable ones; others are passed over), in order; `ref` is the new one.
 
-        References in `fields` are the caller's to map first.
+        References in `fields` are the caller's to map first. RETRY: the answer was lost, it may be there now or not;
+        `made` finds it.
+        """
+
+    def made(self, records: Sequence[Record], since: datetime) -> Sequence[Record]:
+        """Whole records that `create` may have made of these since then, in any order; others may be among them.
+
+        What it certainly made is among them. Where records keep their ids, those that are there now under theirs.
         """
 
     def set_fields(self, records: Sequence[Record]) -> Sequence[Deleted]:

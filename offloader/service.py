@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from offloader.plugins import Context
 
+#: what can be scheduled, in this order when several are due: no run rests on an old proof
+JOBS = ("prove", "scan", "run", "expire", "erase", "rehome", "purge", "checkpoint")
 #: the loop looks at the clock at least so often, in seconds: it may be set, and machines sleep
 GLANCE = 60.0
 _FIRST_RETRY, _LAST_RETRY = timedelta(minutes=1), timedelta(hours=1)

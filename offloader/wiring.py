@@ -6,7 +6,7 @@ slot. In a dry run every port is wrapped in ReadOnly as well. A store's proofs a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 
@@ -43,7 +43,14 @@ def _retry(config: Config, context: Context) -> Retry:
 
 
 def open_source(part: Part, config: Config, context: Context, *, dry_run: bool) -> Source:
-    source = load(SourcePlugin, part.type).open(part.name, part.options, context)
+    return _wrapped(_bare(part, context), config, context, dry_run=dry_run)
+
+
+def _bare(part: Part, context: Context) -> Source:
+    return load(SourcePlugin, part.type).open(part.name, part.options, context)
+
+
+def _wrapped(source: Source, config: Config, context: Context, *, dry_run: bool) -> Source:
     most = config.settings.pace.concurrency or source.capabilities.concurrency
     gate = Gate(most=most, sleep=context.sleep, monotonic=context.monotonic)
     wrapped: Source = RetryingSource(PacedSource(source, gate), _retry(config, context))
@@ -86,8 +93,11 @@ def audit_of(config: Config, context: Context) -> Audit:
     return Audit(_audit_key(config, context), config.settings.audit.stores)
 
 
-def records_of(config: Config, context: Context) -> Callable[[str], Records]:
-    """Opens the records of a source, once. Raises ConfigError where its plugin has none."""
+def records_of(config: Config, context: Context, sources: Mapping[str, Source]) -> Callable[[str], Records]:
+    """Opens the records of a source, once, over the session of that one of the bare `sources`.
+
+    Raises ConfigError where its plugin has none.
+    """
 
     @cache
     def opened(source: str) -> Records:
@@ -95,7 +105,7 @@ def records_of(config: Config, context: Context) -> Callable[[str], Records]:
         plugin = load(SourcePlugin, part.type)
         if plugin.open_records is None:
             raise ConfigError(f"the source {source} ({part.type}) cannot purge records")
-        return RetryingRecords(plugin.open_records(part.name, part.options, context), _retry(config, context))
+        return RetryingRecords(plugin.open_records(sources[source]), _retry(config, context))
 
     return opened
 
@@ -115,12 +125,11 @@ def open_site(
             open_ledger(config.ledger_path, now=context.now, exclusive=exclusive, create=exclusive)
         )
         settings = config.settings
+        bare = {name: _bare(part, context) for name, part in config.sources.items()}
         policies = {part.name: open_policy(part, context) for part in config.policies.values()}
         yield Site(
             ledger=ledger,
-            sources={
-                name: open_source(part, config, context, dry_run=dry_run) for name, part in config.sources.items()
-            },
+            sources={name: _wrapped(source, config, context, dry_run=dry_run) for name, source in bare.items()},
             stores={
                 name: WatchedStore(open_store(part, config, context, dry_run=dry_run), partial(baseline_of, ledger))
                 for name, part in config.stores.items()
@@ -134,7 +143,7 @@ def open_site(
             person=person_of(config, context),
             people=people_of(config, context),
             audit=audit_of(config, context),
-            records=records_of(config, context),
+            records=records_of(config, context, bare),
             meters={name: load(SourcePlugin, part.type).storage_price for name, part in config.sources.items()},
             homes={name: part.held_in for name, part in config.sources.items()},
             tariffs={name: load(StorePlugin, part.type).tariff(part.options) for name, part in config.stores.items()},

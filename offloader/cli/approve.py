@@ -9,7 +9,7 @@ import typer
 
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, size
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import Json, private_key, session_of
 from offloader.errors import ConfigError
 from offloader.model import Verdict
 
@@ -40,18 +40,11 @@ def command(
         raise ConfigError("--reject and --withdraw say different things; give one of them")
     said = Said.REJECTED if reject else Said.WITHDRAWN if withdraw else Said.APPROVED
     with session_of(context).site(dry_run=True) as site:
-        approval = approve(site, plan, said, reason, days=days, key=None if key is None else _read(key))
+        approval = approve(site, plan, said, reason, days=days, key=private_key(key))
         row = plan_of(site, plan)
         standing = standing_of(site, row)
         name = site.people.persons[approval.person].name
     return _answer(name, approval, row, standing)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key {path} cannot be read: {error.__class__.__name__}") from error
 
 
 def _answer(name: str, approval: Approval, row: PlanRow, standing: Standing) -> Answer:

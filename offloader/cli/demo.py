@@ -19,6 +19,7 @@ from offloader.errors import ConfigError
 from offloader.model import State
 
 if TYPE_CHECKING:
+    from offloader.cli.demo_erasure import Forgotten
     from offloader.cli.demo_governance import Governed
     from offloader.cli.demo_proof import Proof
     from offloader.cli.demo_purge import Cleanup
@@ -43,6 +44,7 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
+    from offloader.cli.demo_erasure import forget  # noqa: PLC0415
     from offloader.cli.demo_governance import approved_run, govern  # noqa: PLC0415
     from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
     from offloader.cli.demo_purge import add_rules, clean_up  # noqa: PLC0415
@@ -70,10 +72,12 @@ def command(
                 proof = prove(site, session.config(), crms, before)
                 saved = _saving(site, session.config())
                 ratios = _ratios(site, requests)
-                note("Purging old shipment confirmations from the CRM …")
-                cleanup = clean_up(site, session.config())
+                note("Purging old shipment confirmations and closed cases from the CRM …")
+                cleanup = clean_up(site, session.config(), crms)
+                note("Erasing a made-up person's documents, with a certificate …")
+                forgotten = forget(site, session.config())
     answer = _answer(governed, requests, ratios, proof, saved, servers.refused, _next(keep, crm))
-    return _with_cleanup(answer, cleanup)
+    return _with_erasure(_with_cleanup(answer, cleanup), forgotten)
 
 
 def _named(crm: str) -> str:
@@ -194,6 +198,15 @@ def _with_cleanup(answer: Answer, cleanup: Cleanup) -> Answer:
     code = answer.code if not cleanup.problems else Exit.FAILED
     data = {**answer.data, "purge": cleanup.as_json()}
     return Answer(code, data, [*lines, *lines_of(cleanup), blank, next_step])
+
+
+def _with_erasure(answer: Answer, forgotten: Forgotten | None) -> Answer:
+    from offloader.cli.demo_erasure import lines_of  # noqa: PLC0415
+
+    *lines, blank, next_step = answer.lines
+    code = answer.code if forgotten is None or not forgotten.problems else Exit.FAILED
+    data = {**answer.data, "erasure": None if forgotten is None else forgotten.as_json()}
+    return Answer(code, data, [*lines, *lines_of(forgotten), blank, next_step])
 
 
 def _tick(good: bool) -> str:

@@ -1,58 +1,24 @@
-"""The demo's cleanup: old shipment confirmations are planned, approved, archived and deleted; one is held, one comes
-back. The emulated CRM is asked what is there before and after."""
+"""The demo's cleanup: old shipment confirmations and closed cases are planned, approved, archived and deleted; of each
+sort one is held, and one comes back. The emulated CRM is asked what is there before and after."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offloader.cli.demo_records import STALE, Made, make
 from offloader.cli.output import write_plan
-from offloader.errors import OffloaderError
-from offloader.ports import Status
-from offloader.records import Record, RecordRef
+from offloader.records import RecordRef
 
 if TYPE_CHECKING:
+    from offloader.cli.demo_sandbox import Sandbox
     from offloader.config import Config
     from offloader.ledger import PlanRow
     from offloader.moves.site import Site
 
-#: of each CRM: records that are old enough to go, and such as are not
-OLD, YOUNG = 8, 4
 _REASON = "I have read what goes and what stays; this is a demonstration."
-_RULE = """\
-  - id: {source}-shipments
-    type: {type}
-    sources: [{source}]
-    age_field: {age}
-    older_than: P7Y
-    signals: {{country: {country}}}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How a CRM keeps its shipment confirmations."""
-
-    type: str
-    name: str
-    age: str
-    country: str
-
-    def fields(self, number: int, delivered: datetime) -> dict[str, Any]:
-        return {self.name: f"Shipment {number}", self.country: "Netherlands", self.age: self.when(delivered)}
-
-    def when(self, moment: datetime) -> str:
-        return f"{moment:%Y-%m-%d}" if self.age.endswith("__c") else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-_KINDS: Mapping[str, _Kind] = {
-    "salesforce": _Kind("Shipment_Confirmation__c", "Name", "Delivered_On__c", "Country__c"),
-    "dynamics365": _Kind("new_shipment", "new_name", "new_due", "new_country"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +28,10 @@ class Cleanup:
     plan: str
     approved_by: str
     file: Path
-    made: int
-    deleted: int
+    #: by sort of records: how many were made, and deleted
+    sorts: Mapping[str, tuple[int, int]]
+    #: what went with them
+    children: int
     #: "STORE:KEY" of each file of the archive
     archives: tuple[str, ...]
     #: "SOURCE/TYPE/ID": what a hold kept, and what came back, under its old or a new id
@@ -79,8 +47,10 @@ class Cleanup:
             "plan": self.plan,
             "approved_by": self.approved_by,
             "file": str(self.file),
-            "records": self.made,
-            "deleted": self.deleted,
+            "records": sum(made for made, _ in self.sorts.values()),
+            "deleted": sum(deleted for _, deleted in self.sorts.values()),
+            "sorts": {words: {"records": made, "deleted": deleted} for words, (made, deleted) in self.sorts.items()},
+            "children": self.children,
             "archives": list(self.archives),
             "held": list(self.held),
             "restored": list(self.restored),
@@ -91,47 +61,49 @@ class Cleanup:
 
 def add_rules(policy: Path, sources: Sequence[str]) -> None:
     """Add purge rules for these CRMs to the demo's policy."""
-    rules = [
-        _RULE.format(source=source, type=kind.type, age=kind.age, country=kind.country)
-        for source, kind in _KINDS.items()
-        if source in sources
-    ]
-    text = "\n# Shipment confirmations go seven years after their delivery.\npurge:\n" + "".join(rules)
+    rules = [stale.rule for stale in STALE if stale.source in sources]
+    text = (
+        "\n# Shipment confirmations go seven years after their delivery, closed cases after five years.\npurge:\n"
+        + "".join(rules)
+    )
     policy.write_text(policy.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
-def clean_up(site: Site, config: Config) -> Cleanup:
-    """Make shipment confirmations, purge those that are old, and look what is left."""
+def clean_up(site: Site, config: Config, crms: Mapping[str, Sandbox]) -> Cleanup:
+    """Make stale records, purge those that are old, and look what is left."""
     from offloader.disposition.planning import plan_purge  # noqa: PLC0415
     from offloader.disposition.purging import apply_purge  # noqa: PLC0415
     from offloader.disposition.reviving import revive  # noqa: PLC0415
     from offloader.moves.approving import Said, approve  # noqa: PLC0415
 
     started = site.context.monotonic()
-    sources = [source for source in _KINDS if source in site.sources]
-    made = {source: _made(site, source) for source in sources}
-    held = tuple(_hold(site, refs[0]) for refs in made.values())
+    made = [make(site, stale, crms[stale.source]) for stale in STALE if stale.source in site.sources]
+    held = tuple(_hold(site, each.refs[0]) for each in made)
     row = plan_purge(site)
     file = _written(site, config, row)
     key = (config.directory / "officer.key").read_text(encoding="ascii")
     approval = approve(site, row.id, Said.APPROVED, _REASON, key=key)
     report = apply_purge(site, row.id)
-    left = _left(site, made)
-    deleted = sum(len(refs) for refs in made.values()) - len(left)
-    revived = revive(site, [str(refs[1]) for refs in made.values()])
-    now_there = _left(site, {source: [RecordRef(*_ref(revived.ids, refs[1]))] for source, refs in made.items()})
+    left = [_there(site, each.refs) for each in made]
+    revived = revive(site, [str(each.refs[1]) for each in made])
+    back = [ref for each in made for ref in _there(site, [_as_it_is(revived.ids, each.refs[1])])]
     person = site.people.persons[approval.person]
+    sorts: dict[str, tuple[int, int]] = {}
+    for each, there in zip(made, left, strict=True):
+        count, gone = sorts.get(each.stale.words, (0, 0))
+        sorts[each.stale.words] = (count + len(each.refs), gone + len(each.refs) - len(there))
     return Cleanup(
         plan=row.id,
         approved_by=f"{person.name}, {person.role}",
         file=file,
-        made=sum(len(refs) for refs in made.values()),
-        deleted=deleted,
+        sorts=sorts,
+        children=sum(each["children"] for each in row.totals["rules"].values()),
         archives=_archives(site, row),
         held=held,
-        restored=tuple(map(str, now_there)),
+        restored=tuple(map(str, back)),
         problems=(
-            *_problems(made, left, len(now_there)),
+            *(problem for pair in zip(made, left, strict=True) for problem in _problems(*pair)),
+            *([f"{len(made) - len(back)} records did not come back"] if len(back) != len(made) else []),
             *([report.stopped] if report.stopped else ()),
         ),
         lines=(*report.lines, *revived.notes),
@@ -139,29 +111,12 @@ def clean_up(site: Site, config: Config) -> Cleanup:
     )
 
 
-def _made(site: Site, source: str) -> list[RecordRef]:
-    """The oldest first."""
-    kind, now = _KINDS[source], site.context.now()
-    records = []
-    for number in range(OLD + YOUNG):
-        years = 12 - number / 2 if number < OLD else 1
-        name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"offloader demo, shipment {number}"))
-        fields = kind.fields(number, now - timedelta(days=366 * years))
-        records.append(Record(ref=RecordRef(source, kind.type, name), etag="", modified=None, fields=fields))
-    refs = []
-    for outcome in site.records(source).create(records):
-        if outcome.status is not Status.DONE or outcome.ref is None:
-            raise OffloaderError(f"the emulated {source} takes no shipment confirmation: {outcome.reason}")
-        refs.append(outcome.ref)
-    return refs
-
-
 def _hold(site: Site, ref: RecordRef) -> str:
     from offloader.holds import Scope  # noqa: PLC0415
     from offloader.moves.matters import add  # noqa: PLC0415
 
     scope = Scope(records=(f"{ref.type}:{ref.id}",))
-    add(site, matter="Demonstration", scope=scope, reason="somebody may sue over this shipment")
+    add(site, matter="Demonstration", scope=scope, reason="somebody may sue over this")
     return str(ref)
 
 
@@ -182,38 +137,28 @@ def _archives(site: Site, row: PlanRow) -> tuple[str, ...]:
     return tuple(f"{store}:{key}" for store in stores for key, _ in site.stores[store].list(PREFIX))
 
 
-def _left(site: Site, refs: Mapping[str, Sequence[RecordRef]]) -> list[RecordRef]:
-    """Those that the CRM shows."""
-    found = []
-    for source, mine in refs.items():
-        records = site.records(source)
-        for start in range(0, len(mine), records.batch):
-            found += [record.ref for record in records.fetch(mine[start : start + records.batch]) if record]
-    return found
+def _there(site: Site, refs: Sequence[RecordRef]) -> list[RecordRef]:
+    """Those of one source that the CRM shows."""
+    return [record.ref for record in site.records(refs[0].source).fetch(refs) if record]
 
 
-def _ref(ids: Mapping[str, str], ref: RecordRef) -> tuple[str, str, str]:
-    source, kind, name = ids.get(str(ref), str(ref)).split("/", 2)
-    return source, kind, name
+def _as_it_is(ids: Mapping[str, str], ref: RecordRef) -> RecordRef:
+    return RecordRef(*ids.get(str(ref), str(ref)).split("/", 2))
 
 
-def _problems(made: Mapping[str, Sequence[RecordRef]], left: Sequence[RecordRef], restored: int) -> list[str]:
-    found = []
-    for refs in made.values():
-        stays = {refs[0], *refs[OLD:]}
-        found += [f"{ref}: should have been purged" for ref in refs if ref in left and ref not in stays]
-        found += [f"{ref}: had to stay, and is gone" for ref in refs if ref not in left and ref in stays]
-    if restored != len(made):
-        found.append(f"{len(made) - restored} records did not come back")
-    return found
+def _problems(made: Made, left: Sequence[RecordRef]) -> list[str]:
+    found = [f"{ref}: should have been purged" for ref in made.refs if ref in left and ref not in made.staying]
+    return found + [f"{ref}: had to stay, and is gone" for ref in made.refs if ref not in left and ref in made.staying]
 
 
 def lines_of(cleanup: Cleanup) -> list[str]:
     """The same for a person."""
     good = "✗" if cleanup.problems else "✓"
+    purged = " and ".join(f"{deleted} of {made} {words}" for words, (made, deleted) in cleanup.sorts.items())
     return [
         "",
-        f"  Purged    {cleanup.deleted} of {cleanup.made} shipment confirmations, approved by {cleanup.approved_by}",
+        f"  Purged    {purged}, with {cleanup.children} records on them",
+        f"  Approved  by {cleanup.approved_by}",
         f"  Plan      {cleanup.file}",
         *(f"  Archive   {name}" for name in cleanup.archives),
         *(f"  {line}" for line in cleanup.lines),

@@ -79,22 +79,35 @@ def plan(
         list[str] | None,
         typer.Option("--include", help="You decided: this one goes too, although it is not hers or his alone."),
     ] = None,
+    redact_parent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redact-parent", help="You decided: this one stays for the others, and the person is taken off it."
+        ),
+    ] = None,
     delete_in_crm: DeleteInCrm = False,
+    ground: Annotated[
+        str, typer.Option("--ground", help="The letter of GDPR Article 17(1) that the request rests on: a to f.")
+    ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
     as_json: Json = False,
 ) -> Answer:
     """Plan the erasure, and open the request with its legal clock. Nothing is erased."""
     from offloader.disposition.acts import export_acts  # noqa: PLC0415
-    from offloader.disposition.erasure import plan_erasure  # noqa: PLC0415
+    from offloader.disposition.erasure import GROUNDS, plan_erasure  # noqa: PLC0415
     from offloader.disposition.subjects import receive, search, subject_of  # noqa: PLC0415
     from offloader.holds import day  # noqa: PLC0415
 
     on: date | None = day(received, "--received") if received else None
+    if ground and ground not in GROUNDS:
+        raise ConfigError(f"--ground is one of {', '.join(GROUNDS)}: the letters of GDPR Article 17(1)")
     with session_of(context).site(dry_run=True) as site:
         subject = subject_of(site, record or (), source=source, emails=email or (), names=name or ())
         found = search(site, subject)
-        request = receive(site, "erasure", subject, on)
-        made = plan_erasure(site, request, found, include=include or (), delete_in_crm=delete_in_crm)
+        request = receive(site, "erasure", subject, on, ground)
+        made = plan_erasure(
+            site, request, found, include=include or (), redact=redact_parent or (), delete_in_crm=delete_in_crm
+        )
         if out is not None:
             write_plan(out, export_acts(site, made.row.id) if made.row is not None else ())
     return _planned(made, request)
@@ -195,26 +208,31 @@ def _backups(given: list[str] | tuple[()]) -> Mapping[str, str]:
 
 
 def _planned(made: ErasurePlan, request: RequestRow | None) -> Answer:
-    from offloader.disposition.erasure import ERASE, REVIEW  # noqa: PLC0415
+    from offloader.disposition.erasure import ERASE, REDACT, REVIEW  # noqa: PLC0415
 
     value: dict[str, Any] = {"request": _request(request) if request else None, "plan": None, "documents": []}
     clock = [f"Request {request.id}: received {request.received}, answer due {request.due}."] if request else []
+    if request and not request.detail.get("ground"):
+        clock.append("Say with --ground on which letter of Article 17(1) it rests: the certificate names it.")
     if made.row is None:
         return Answer(data=value, lines=[*clock, "Nothing was found; there is no plan.", *_strays(made.strays)])
-    going, open_ = made.of(ERASE), made.of(REVIEW)
+    going, off, open_ = made.of(ERASE), made.of(REDACT), made.of(REVIEW)
     value |= {
         "plan": made.row.id,
         "sha256": made.row.sha256,
         "documents": [_document(each) for each in made.planned],
         "archived": _traces(made.archived),
         "strays": _stray_values(made.strays),
+        "missing": [{"code": each.code, "message": each.message, "remedy": each.remedy} for each in made.missing],
     }
     lines = [
         *clock,
-        f"Plan {made.row.id}: {len(going)} documents to erase for good, {len(made.planned) - len(going)} not.",
+        f"Plan {made.row.id}: {len(going)} documents to erase for good, {len(made.planned) - len(going)} not"
+        + (f"; the person is taken off {len(off)} of these." if off else "."),
         *(f"  {each.act:>6}  {each.ref}: {', '.join(each.why)}{_because(each)}" for each in made.planned),
         *_archive_lines(made.archived),
         *_strays(made.strays),
+        *(f"! {each.message} {each.remedy}".rstrip() for each in made.missing),
         f"SHA-256 {made.row.sha256}",
         f"Nothing was erased. Carry it out with: offloader apply {made.row.id}",
     ]

@@ -9,7 +9,7 @@ import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import SHOWN, Answer, size, write_plan
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import Json, private_key, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.expiry import ExpiryPlan
@@ -30,7 +30,10 @@ def group() -> None:
 
 @app.command(epilog=TABLE)
 def watch(context: typer.Context, source: Source = None, as_json: Json = False) -> Answer:
-    """Look for deleted links in the CRM: their documents' grace begins. A link that is back ends it."""
+    """Look for deleted links in the CRM: their documents' grace begins. A link that is back ends it.
+
+    Terms whose dates have moved are followed too: a longer one locks the stored copies for longer.
+    """
     from offloader.disposition.deletions import watch  # noqa: PLC0415
 
     with session_of(context).site() as site:
@@ -43,14 +46,46 @@ def watch(context: typer.Context, source: Source = None, as_json: Json = False) 
     ]
     if report.unseen:
         lines.append(f"{report.unseen} links are not seen, and the CRM does not call them deleted: nothing begins.")
+    if report.purged:
+        lines.append(
+            f"{report.purged} links went with records that were purged: only their retention ends these documents."
+        )
+    terms = report.terms
+    if terms.longer or terms.shorter:
+        lines.append(f"{terms.longer} documents must be kept for longer than before, {terms.shorter} for less.")
+    if terms.shorter:
+        lines.append("What is shorter now is for a person: offloader expire accept DOCUMENT --reason TEXT")
+    lines += [f"! {problem}" for problem in terms.problems[:SHOWN]]
     data = {
         "looked": report.looked,
         "started": report.started,
         "cancelled": report.cancelled,
         "waiting": report.waiting,
         "unseen": report.unseen,
+        "purged": report.purged,
+        "longer": terms.longer,
+        "shorter": terms.shorter,
+        "problems": terms.problems,
     }
-    return Answer(Exit.REVIEW if report.unseen else Exit.DONE, data, lines)
+    code = Exit.FAILED if terms.problems else Exit.REVIEW if report.unseen or terms.shorter else Exit.DONE
+    return Answer(code, data, lines)
+
+
+@app.command(epilog=TABLE)
+def accept(
+    context: typer.Context,
+    document: Annotated[str, typer.Argument(help="The document: its link, or SOURCE/KIND/ID.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the event log.")],
+    key: Annotated[Path | None, typer.Option("--key", help="Your private key, if you are recognised by one.")] = None,
+    as_json: Json = False,
+) -> Answer:
+    """Say that the shorter term that the CRM gives a document now is right. Locks at stores stay as they are."""
+    from offloader.disposition.terms import accept  # noqa: PLC0415
+
+    with session_of(context).site() as site:
+        day = accept(site, document, reason, key=private_key(key))
+    line = f"{document} need not be kept until {day} any more: what the CRM says now counts. No lock became shorter."
+    return Answer(data={"document": document, "was": day.isoformat()}, lines=[line])
 
 
 @app.command(epilog=TABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 
 from offloader.cli.exits import TABLE
 from offloader.cli.output import Answer
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import Json, private_key, session_of
 from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def add(
     """Hold documents: nothing of them is removed, and by default nothing moved. All that is named has to fit."""
     from offloader.holds import Scope, day  # noqa: PLC0415
     from offloader.moves.matters import add, coverage  # noqa: PLC0415
+    from offloader.moves.mirrored import pending  # noqa: PLC0415
 
     scope = Scope(
         documents=tuple(document or ()),
@@ -61,15 +62,18 @@ def add(
         created_from=day(created_from, "--created-from") if created_from else None,
         created_to=day(created_to, "--created-to") if created_to else None,
     ).with_query(query)
-    with session_of(context).site(exclusive=False, dry_run=True) as site:
-        hold = add(site, matter=matter, scope=scope, reason=reason, freezes_moves=not moves_allowed, key=_text(key))
+    with session_of(context).site(exclusive=False) as site:
+        hold = add(
+            site, matter=matter, scope=scope, reason=reason, freezes_moves=not moves_allowed, key=private_key(key)
+        )
         covered = coverage(site, [hold])[hold.id]
+        unkept = pending(site)
     lines = [
         f"{hold.id} stands for matter {hold.matter}: it covers {covered} documents now, and those that come later."
     ]
     if not covered:
         lines.append("! It covers nothing that the ledger knows. Is every id written as `scan` sees it?")
-    return Answer(data=_value(hold, covered), lines=lines)
+    return Answer(data={**_value(hold, covered), **_unkept(unkept)}, lines=[*lines, *_waiting(unkept)])
 
 
 @app.command(name="list", epilog=TABLE)
@@ -80,13 +84,15 @@ def list_(
 ) -> Answer:
     """List all holds, those that were released too, and how many documents each covers."""
     from offloader.moves.matters import coverage  # noqa: PLC0415
+    from offloader.moves.mirrored import pending  # noqa: PLC0415
 
     with session_of(context).site(exclusive=False, dry_run=True) as site:
         holds = [hold for hold in site.ledger.holds() if matter in ("", hold.matter)]
         counts = coverage(site, holds)
+        unkept = pending(site)
     lines = [_line(hold, counts[hold.id]) for hold in holds]
     data = {"holds": [_value(hold, counts[hold.id]) for hold in holds]}
-    return Answer(data=data, lines=lines or ["There are no holds."])
+    return Answer(data={**data, **_unkept(unkept)}, lines=[*lines, *_waiting(unkept)] or ["There are no holds."])
 
 
 @app.command(epilog=TABLE)
@@ -99,16 +105,18 @@ def release(
 ) -> Answer:
     """Agree to the end of one hold. It ends when a second person has agreed as well."""
     from offloader.moves.matters import release  # noqa: PLC0415
+    from offloader.moves.mirrored import pending  # noqa: PLC0415
 
-    with session_of(context).site(exclusive=False, dry_run=True) as site:
-        found = release(site, hold, reason=reason, key=_text(key))
+    with session_of(context).site(exclusive=False) as site:
+        found = release(site, hold, reason=reason, key=private_key(key))
+        unkept = pending(site)
     if found.released_at is None:
         line = (
             f"{found.id} still stands: another person has to release it too, with `offloader hold release {found.id}`."
         )
     else:
         line = f"{found.id} is released. What no other hold covers is decided again by the next plan."
-    return Answer(data=_value(found, None), lines=[line])
+    return Answer(data={**_value(found, None), **_unkept(unkept)}, lines=[line, *_waiting(unkept)])
 
 
 def _record(text: str) -> str:
@@ -116,13 +124,6 @@ def _record(text: str) -> str:
     if not (type_ and colon and name):
         raise ConfigError(f"a record is named TYPE:ID, as in Case:500000000000001; {text!r} is not")
     return text
-
-
-def _text(key: Path | None) -> str | None:
-    try:
-        return None if key is None else key.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key {key} cannot be read: {error.__class__.__name__}") from error
 
 
 def _value(hold: Hold, documents: int | None) -> Mapping[str, Any]:
@@ -138,6 +139,16 @@ def _value(hold: Hold, documents: int | None) -> Mapping[str, Any]:
         "agreed": [{"person": each.person, "at": each.at} for each in hold.releases],
         "documents": documents,
     }
+
+
+def _unkept(pending: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    return {"not_kept_in": sorted(pending)}
+
+
+def _waiting(pending: Mapping[str, Sequence[str]]) -> list[str]:
+    if not pending:
+        return []
+    return [f"! Not known to be in the stores {', '.join(sorted(pending))} yet: the next run or checkpoint tells them."]
 
 
 def _line(hold: Hold, documents: int) -> str:

@@ -45,6 +45,7 @@ def rebuild(context: typer.Context, as_json: Json = False) -> Answer:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     lines = [
         f"{report.documents} documents ({report.versions} versions) in {report.segments} segments: {counts or 'none'}.",
+        f"{report.holds} legal holds stand." if report.holds else "No store has a legal hold that stands.",
         *(f"! {error}" for error in report.errors),
         "Run `offloader scan --full` and `offloader reconcile` next.",
     ]

@@ -86,6 +86,7 @@ def restored(revived: Revived) -> Answer:
             f"{revived.undeleted} records came back out of the bin, {revived.created} were made anew from the archive, "
             f"{revived.failed} did not come back."
         ),
+        *([f"{revived.unclear} may be there or not: nothing was made twice."] if revived.unclear else []),
         *(f"  {old} is now {new}" for old, new in list(revived.ids.items())[:SHOWN]),
         *(f"! {note}" for note in revived.notes[:SHOWN]),
         *([f"! and {len(revived.notes) - SHOWN} more, with --json"] if len(revived.notes) > SHOWN else []),

@@ -7,26 +7,28 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from offloader.cli.apply import answer as answer_of_run
+from offloader.cli.apply import disposed
 from offloader.cli.exits import Exit, exit_for
 from offloader.cli.output import Answer, printable
 from offloader.cli.session import Json, Session, session_of
 from offloader.errors import ConfigError, OffloaderError, Refused
 from offloader.model import Assurance
+from offloader.service import JOBS
 
 if TYPE_CHECKING:
     from offloader.config import Config
+    from offloader.disposition.scheduled import Turn
     from offloader.moves.site import Site
     from offloader.service import Done
 
-#: in this order when several are due: no run rests on an old proof
-JOBS = ("prove", "scan", "run")
 #: from good to bad, for the exit code of several jobs
-_ORDER = (Exit.DONE, Exit.REVIEW, Exit.DRIFT, Exit.REFUSED, Exit.FAILED)
+_ORDER = (Exit.DONE, Exit.REVIEW, Exit.DRIFT, Exit.REFUSED, Exit.USAGE, Exit.FAILED)
 
 
 def command(
@@ -150,4 +152,42 @@ def _run(site: Site) -> Answer:
     return Answer(whole.code, whole.data, [*whole.lines[:2], *stopped, *report.errors[:1]])
 
 
-_WORK: Mapping[str, Callable[[Site], Answer]] = {"prove": _prove, "scan": _scan, "run": _run}
+def _dispose(site: Site, kind: str) -> Answer:
+    from offloader.disposition.scheduled import take_turn  # noqa: PLC0415
+
+    turn = take_turn(site, kind)
+    carried = [disposed(report) for report in turn.reports]
+    codes = [*(answer.code for answer in carried), *(exit_for(error) for error in turn.refused)]
+    codes += [Exit.REVIEW] if turn.look or turn.review or turn.waiting else []
+    lines = [*turn.seen, *(answer.lines[0] for answer in carried), *_due(turn)]
+    lines += [f"Stopped early: {report.stopped}" for report in turn.reports if report.stopped]
+    return Answer(max(codes, key=_ORDER.index, default=Exit.DONE), lines=lines)
+
+
+def _due(turn: Turn) -> list[str]:
+    """What is to be said of the plan that a job ended with."""
+    if turn.plan is None:
+        return [] if turn.stopped else ["Nothing is due."]
+    name = turn.plan.id
+    begun = f"Plan {name} was made" if turn.fresh else f"Plan {name} is as it was"
+    counted = f"{begun}: {turn.waiting} to carry out, {turn.review} to review."
+    return [counted, *([f"Somebody must approve it: offloader approve {name} --reason TEXT"] if turn.waiting else [])]
+
+
+def _checkpoint(site: Site) -> Answer:
+    from offloader.moves.checkpoints import checkpoint  # noqa: PLC0415
+
+    made = checkpoint(site)
+    if made is None:
+        return Answer(lines=["The event log is empty."])
+    said = f"Checkpoint over {made.size} events, root {made.root}."
+    return Answer(Exit.REVIEW if made.notes else Exit.DONE, lines=[said, *made.notes])
+
+
+_WORK: Mapping[str, Callable[[Site], Answer]] = {
+    "prove": _prove,
+    "scan": _scan,
+    "run": _run,
+    **{kind: partial(_dispose, kind=kind) for kind in ("expire", "erase", "rehome", "purge")},
+    "checkpoint": _checkpoint,
+}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offloader.cli.output import Bars
+from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.config import Config
@@ -60,3 +61,11 @@ def session_of(context: typer.Context) -> Session:
     found = context.find_object(Session)
     assert found is not None
     return found
+
+
+def private_key(path: Path | None) -> str | None:
+    """A person's private key out of its file; None for no file. Raises ConfigError if it cannot be read."""
+    try:
+        return None if path is None else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the key {path} cannot be read: {error.__class__.__name__}") from error

@@ -13,6 +13,7 @@ from offloader.cli.check_places import places_in_words
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, size
 from offloader.cli.session import Json, session_of
+from offloader.service import JOBS
 
 if TYPE_CHECKING:
     from offloader.ledger import Approval, PlanRow
@@ -35,7 +36,7 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
         plans = [_plan(row, ledger.approvals(row.id), people, now) for row in ledger.plans()]
         warning = ledger.clock_warning
         places = {name: standing(ledger, name).as_json() for name in config.stores}
-        jobs = {name: ledger.meta(f"job:{name}") for name in ("prove", "scan", "run")}
+        jobs = {name: ledger.meta(f"job:{name}") for name in JOBS}
     states: Counter[str] = Counter()
     bytes_by: Counter[str] = Counter()
     for (_, _, state), count in tally.items():

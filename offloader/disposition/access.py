@@ -1,7 +1,8 @@
 """The access pack of a data subject (GDPR Articles 15 and 20): the original bytes, what is known of them, checksums.
 
 A BagIt bag (RFC 8493): `data/` holds the files, `manifest-sha256.txt` is checked by `sha256sum -c`. What may show other
-people lies apart, in `data/review`: somebody has to look at it before the pack is handed over (Article 15(4)).
+people is no part of the bag: it lies apart, in `review/`, with a page of its own, until somebody has looked at it and
+decided (Article 15(4)). Nothing in `data/` names other people's records.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from offloader import __version__
 from offloader.disposition.acts import Report, draft
-from offloader.disposition.erasure import shape
+from offloader.disposition.erasure import named, shape
 from offloader.disposition.subjects import Hit, Search, Subject
 from offloader.disposition.tombstones import subject_of as act_subject
 from offloader.errors import ConfigError, Gone, IntegrityError, OffloaderError, Refused
@@ -37,13 +38,15 @@ _LONGEST = 80
 
 @dataclass(slots=True)
 class Pack:
-    """What was written. `review` counts documents that others are seen in; `errors` has one line a version."""
+    """What was written. `review` counts documents that may show others and that nobody has decided about yet;
+    `withheld` those that are about others, as somebody decided; `errors` has one line a version."""
 
     directory: Path
     documents: int = 0
     files: int = 0
     bytes: int = 0
     review: int = 0
+    withheld: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -51,6 +54,8 @@ class Pack:
 class _Found:
     hit: Hit
     decision: Decision
+    #: somebody looked at it and decided that it is handed over
+    included: bool = False
 
     @property
     def gates(self) -> list[str]:
@@ -59,40 +64,67 @@ class _Found:
 
     @property
     def apart(self) -> bool:
-        return bool(self.hit.others) or not self.hit.sure
+        return not self.included and (bool(self.hit.others) or not self.hit.sure)
 
 
-def export(site: Site, request: RequestRow, found: Search, directory: Path, *, approved_by: str = "") -> Pack:
-    """Write the access pack into a new or empty folder, and close the request if everything could be read.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody decided about documents that may show others, as SOURCE/KIND/ID or links."""
 
-    Where rules want an approval for handing data out, `approved_by` is the plan that people approved; without one, such
-    a plan is made, and Refused raised that names it and the rules. Raises ConfigError if the folder is not empty.
+    include: Collection[str] = ()
+    exclude: Collection[str] = ()
+
+
+def export(
+    site: Site,
+    request: RequestRow,
+    found: Search,
+    directory: Path,
+    *,
+    approved_by: str = "",
+    choice: Choice = Choice(),
+    organisation: str = "",
+) -> Pack:
+    """Write the access pack into a new or empty folder.
+
+    The request is closed if everything could be read and nothing is left to decide. Where rules want an approval for
+    handing data out, `approved_by` is the plan that people approved; without one, such a plan is made, and Refused
+    raised that names it and the rules. Raises ConfigError if the folder is not empty, or the choice names a document
+    that was not found.
     """
     subject = Subject.from_json(request.subject)
     targets, now = site.targets(), site.context.now()
     policy = site.policies[subject.source]
-    decided = [_Found(hit, policy.decide(hit.entry.document, targets, now)) for hit in found.hits]
+    included, excluded = (
+        named(site, found, choice.include, "--include"),
+        named(site, found, choice.exclude, "--exclude"),
+    )
+    decided = [
+        _Found(hit, policy.decide(hit.entry.document, targets, now), hit.entry.pk in included)
+        for hit in found.hits
+        if hit.entry.pk not in excluded
+    ]
     _check_gates(site, request, subject, decided, approved_by)
-    pack = Pack(directory)
+    pack = Pack(directory, withheld=len(excluded))
     _new_folder(directory)
     places = {target.store: sorted(target.proof.countries) for target in targets}
     described = [_document(site, pack, number, each, places) for number, each in enumerate(decided, 1)]
     about = {
         "made": now.isoformat(),
         "by": f"offloader {__version__}",
+        "controller": organisation,
         "request": {"id": request.id, "received": request.received.isoformat(), "due": request.due.isoformat()},
         "source": subject.source,
         "records": list(subject.records),
         "processing": dict(policy.terms.processing),
         "recipients": places,
-        "documents": described,
+        "withheld": {"documents": pack.withheld, "why": "they are about other people (GDPR Article 15(4))"},
     }
-    _text(directory / "data" / "documents.json", json.dumps(about, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
-    from offloader.disposition.access_page import page  # noqa: PLC0415
-
-    _text(directory / "data" / "index.html", page(about))
+    _describe(directory / "data", about, [each for each in described if not each["review"]])
+    if pack.review:
+        _describe(directory / "review", about, [each for each in described if each["review"]])
     _bag(site, directory, pack)
-    if not pack.errors:
+    if not pack.errors and not pack.review:
         detail = {**request.detail, "answered": now.date().isoformat()}
         site.ledger.save_request(replace(request, state="done", subject={}, detail=detail, plan=approved_by or None))
     if approved_by:
@@ -101,6 +133,16 @@ def export(site: Site, request: RequestRow, found: Search, directory: Path, *, a
         "exported", data={"request": request.id, "documents": pack.documents, "files": pack.files, "plan": approved_by}
     )
     return pack
+
+
+def _describe(folder: Path, about: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> None:
+    """Write what stands in a folder, for programs and to be read."""
+    from offloader.disposition.access_page import page  # noqa: PLC0415
+
+    whole = {**about, "documents": documents, "review": any(each["review"] for each in documents)}
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _text(folder / "documents.json", json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
+    _text(folder / "index.html", page(whole))
 
 
 def apply_export(site: Site, plan_id: str, lines: Iterable[bytes] | None = None) -> Report:
@@ -174,12 +216,13 @@ def _document(
     site: Site, pack: Pack, number: int, found: _Found, places: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     hit, document = found.hit, found.hit.entry.document
-    folder = "review" if found.apart else "documents"
+    folder = "review" if found.apart else "data"
     files = []
     for version in hit.entry.versions:
         if version.gone:
             continue
-        name = f"data/{folder}/{number:05d}-{version.version.number}-{_safe(version.version.name or document.title)}"
+        safe = _safe(version.version.name or document.title)
+        name = f"{folder}/documents/{number:05d}-{version.version.number}-{safe}"
         try:
             digest = _copy(site, hit, version, pack.directory / name)
         except OffloaderError as error:
@@ -197,7 +240,7 @@ def _document(
         "created": document.created.isoformat() if document.created else None,
         "modified": document.modified.isoformat() if document.modified else None,
         "found_by": hit.why,
-        "other_records": list(hit.others),
+        "other_records": list(hit.others) if found.apart else [],
         "review": found.apart,
         "stored": {copy.store: list(places.get(copy.store, ())) for each in hit.entry.versions for copy in each.copies},
         "keep_until": retention.keep_until.isoformat() if retention and retention.keep_until else None,
@@ -214,7 +257,7 @@ def _safe(name: str) -> str:
 
 def _copy(site: Site, hit: Hit, version: VersionEntry, path: Path) -> Digest:
     """Write a version's bytes, from the first copy that is whole, else from the CRM; gives what was written."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     last: OffloaderError = Gone("there is no copy of it, and the CRM has it no more")
     for copy in version.copies:
         try:

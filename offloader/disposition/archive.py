@@ -38,9 +38,10 @@ class Segment:
     stores: tuple[str, ...]
     refs: tuple[RecordRef, ...] = ()
 
-    def detail(self) -> str:
-        """What an act remembers of it."""
-        return _encode({"segment": self.key, "sha256": self.sha256, "size": self.size, "stores": list(self.stores)})
+    def detail(self, *, deleting: bool = False) -> str:
+        """What an act remembers of it; `deleting`: the call that deletes the record may have been made."""
+        value = {"segment": self.key, "sha256": self.sha256, "size": self.size, "stores": list(self.stores)}
+        return _encode({**value, "deleting": True} if deleting else value)
 
     @classmethod
     def from_detail(cls, text: str) -> Segment | None:

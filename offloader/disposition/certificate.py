@@ -11,13 +11,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from offloader import __version__, signing
 from offloader.audit import canonical
 from offloader.disposition.erasing import evidence_of
-from offloader.disposition.erasure import ARCHIVE, ERASE, KEEP, KIND
+from offloader.disposition.erasing_crm import NOT_THERE, OFF, REMOVE
+from offloader.disposition.erasure import ARCHIVE, ERASE, GROUNDS, KEEP, KIND, REDACT
 from offloader.disposition.subjects import request_of
 from offloader.errors import ConfigError
 from offloader.ledger import PlanRow
@@ -26,10 +28,14 @@ from offloader.moves.sealing import PAGE, plan_of
 from offloader.moves.site import Site
 
 FORMAT = "offloader-erasure-certificate-1"
+#: checks a certificate without offloader; stands beside it
+CHECKER = "check_certificate.py"
 #: states of acts whose documents are still there
 _STAYED = ("held", "conflict", "failed")
-#: events of the log that are looked through for the one that tells of the erasure
-_EVENT = "erased"
+#: events of the log that tell of the erasure
+_EVENTS = ("erased", "redacted")
+_NOT_THERE = "asked again after the deletion, the CRM does not show it"
+_TAKEN_OFF = "read back, the link hangs on the other records alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +68,17 @@ def certify(site: Site, plan_id: str, *, backups: Mapping[str, str], organisatio
         "by": f"offloader {__version__}",
         "controller": organisation,
         **_request(site, row),
-        "ground": "GDPR Article 17(1)",
+        "carried_out": _carried_out(acts),
+        "summary": _summary(acts),
         "plan": {"id": row.id, "sha256": row.sha256, "made": row.created.isoformat(), "by": row.header.by},
         "approvals": [
             {**approval.statement, "signature": approval.signature} for approval in site.ledger.approvals(row.id)
         ],
         "documents": [_document(act) for act in acts if act.act == ERASE],
+        "redacted": [_redacted(act) for act in acts if act.act == REDACT],
         "archived_records": [_record(act) for act in acts if act.act == ARCHIVE],
         "not_reached": [*_not_reached(acts, now), *_backups(site, backups)],
-        "kept": [_kept(act) for act in acts if act.act not in (ERASE, ARCHIVE) or act.state in _STAYED],
+        "kept": [_kept(act) for act in acts if act.act not in (ERASE, ARCHIVE, REDACT) or act.state in _STAYED],
         "stays": _stays(site, acts),
         "recipients": _recipients(site, row, acts),
         "audit": _audit(site, plan_id),
@@ -89,9 +97,11 @@ def _acts(site: Site, plan_id: str) -> Iterator[Act]:
 def _request(site: Site, row: PlanRow) -> dict[str, Any]:
     name = row.header.scope.get("request")
     if not isinstance(name, str):
-        return {"request": None, "subject": None, "why": "erased before, and found again after a restore"}
+        why = "erased before, and found again after a restore"
+        return {"request": None, "subject": None, "why": why, "ground": "GDPR Article 17(1)"}
     request = request_of(site, name)
     detail = request.detail
+    answered, letter = detail.get("answered"), detail.get("ground")
     return {
         "request": {
             "id": request.id,
@@ -100,10 +110,33 @@ def _request(site: Site, row: PlanRow) -> dict[str, Any]:
             "extended": detail.get("extended"),
             "extended_for": detail.get("extended_for"),
             "state": request.state,
-            "answered": detail.get("answered"),
+            "answered": answered,
+            "in_time": answered <= request.due.isoformat() if answered else None,
         },
         "subject": {"keyed_hash": request.subject_mark, "how": "HMAC-SHA-256 with the controller's key, 128 bits"},
+        "ground": f"GDPR Article 17(1)({letter}): {GROUNDS[letter]}" if letter else "GDPR Article 17(1)",
     }
+
+
+def _carried_out(acts: Sequence[Act]) -> dict[str, str | None]:
+    """When the first and the last thing was removed."""
+    times = sorted(
+        place["at"]
+        for act in acts
+        for name in ("crm", "copies", "catalog", "segments")
+        for place in evidence_of(act).get(name, ())
+        if place.get("act") != REMOVE
+    )
+    return {"from": times[0], "to": times[-1]} if times else {"from": None, "to": None}
+
+
+def _summary(acts: Sequence[Act]) -> dict[str, int]:
+    """How many documents there were, and what became of them: each is counted once."""
+    about = [act for act in acts if act.part != "archive"]
+    done = {kind: sum(act.act == kind and act.state == "done" for act in about) for kind in (ERASE, REDACT)}
+    kept = sum(act.act == KEEP or bool(evidence_of(act).get("holds")) for act in about)
+    waiting = len(about) - done[ERASE] - done[REDACT] - kept
+    return {"found": len(about), "erased": done[ERASE], "redacted": done[REDACT], "kept": kept, "waiting": waiting}
 
 
 def _document(act: Act) -> dict[str, Any]:
@@ -113,11 +146,29 @@ def _document(act: Act) -> dict[str, Any]:
         "kind": act.part,
         "state": act.state,
         "known_as": f"{act.body['source']}/{act.part}/erased-{act.body['document']}" if act.state == "done" else None,
-        "in_crm": evidence.get("crm", []),
+        "in_crm": [_in_crm(each) for each in evidence.get("crm", ())],
         "placeholder_in_crm": act.body["placeholder"],
         "copies": [_place(copy) for copy in evidence.get("copies", ())],
         "catalog_segments": [_place(place) for place in evidence.get("catalog", ())],
     }
+
+
+def _redacted(act: Act) -> dict[str, Any]:
+    evidence = evidence_of(act)
+    return {
+        "keyed_hash": act.body["mark"],
+        "kind": act.part,
+        "state": act.state,
+        "others": act.body["others"],
+        "in_crm": [_in_crm(each) for each in evidence.get("crm", ())],
+        "catalog_segments": [_place(place) for place in evidence.get("catalog", ())],
+        "stays": "bytes, title and file name, for the other records",
+    }
+
+
+def _in_crm(each: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: each[name] for name in ("source", "act", "at", "bin_days")}
+    return found | {"evidence": {OFF: _TAKEN_OFF, NOT_THERE: _NOT_THERE}.get(str(each.get("checked")), "")}
 
 
 def _record(act: Act) -> dict[str, Any]:
@@ -221,7 +272,7 @@ def _audit(site: Site, plan_id: str) -> dict[str, Any]:
     events, after = [], 0
     while page := site.ledger.events(after=after, limit=PAGE):
         after = page[-1].seq
-        events += [each.seq for each in page if each.type == _EVENT and each.data.get("plan") == plan_id]
+        events += [each.seq for each in page if each.type in _EVENTS and each.data.get("plan") == plan_id]
     head = site.ledger.head()
     return {
         "events": events,
@@ -232,7 +283,7 @@ def _audit(site: Site, plan_id: str) -> dict[str, Any]:
 
 
 def write(certificate: Certificate, directory: Path, languages: Sequence[str]) -> list[Path]:
-    """Write the certificate as JSON and, in each language, as one HTML file; gives the files.
+    """Write the certificate as JSON, in each language as one HTML file, and what checks it; gives the files.
 
     Raises ConfigError if they cannot be written.
     """
@@ -240,14 +291,15 @@ def write(certificate: Certificate, directory: Path, languages: Sequence[str]) -
 
     value = certificate.as_json()
     name = f"certificate-{certificate.statement['plan']['id']}"
-    files = {directory / f"{name}.json": json.dumps(value, indent=2, ensure_ascii=True, sort_keys=True) + "\n"}
+    texts = {directory / f"{name}.json": json.dumps(value, indent=2, ensure_ascii=True, sort_keys=True) + "\n"}
     digest = hashlib.sha256(canonical(certificate.statement).encode("ascii")).hexdigest()
     for language in languages:
-        files[directory / f"{name}.{language}.html"] = page(value, digest, language)
+        texts[directory / f"{name}.{language}.html"] = page(value, digest, language)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
+        for path, text in texts.items():
             path.write_text(text, encoding="utf-8")
+        (directory / CHECKER).write_bytes(files("offloader.checkers").joinpath(CHECKER).read_bytes())
     except OSError as error:
         raise ConfigError(f"the certificate cannot be written to {directory}: {error.strerror}") from error
-    return list(files)
+    return [*texts, directory / CHECKER]

@@ -7,9 +7,12 @@ vendor took away, a sandbox) starts nothing, and a link that stands again ends i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from offloader.disposition.acts import acts_of
+from offloader.disposition.planning import KIND as PURGE
+from offloader.disposition.terms import Moved, follow_all
 from offloader.errors import ConfigError
 from offloader.ledger import Entry
 from offloader.ledger.expiring import Waiting
@@ -25,18 +28,22 @@ _PAGE = 1000
 
 @dataclass(slots=True)
 class WatchReport:
-    """How many links were looked for, and what was found. `unseen`: not found, but not called deleted by the CRM."""
+    """How many links were looked for, and what was found. `unseen`: not found, but not called deleted by the CRM;
+    `purged`: gone with records that a purge of ours deleted; `terms`: what became of terms whose dates have moved."""
 
     looked: int = 0
     started: int = 0
     waiting: int = 0
     cancelled: int = 0
     unseen: int = 0
+    purged: int = 0
+    terms: Moved = field(default_factory=Moved)
 
 
 def watch(site: Site, *, sources: Collection[str] = ()) -> WatchReport:
-    """Look for the link of every document whose original was removed, and note deletions and returns. Changes only the
-    ledger. Raises Refused for a CRM that is not the one it was.
+    """Look for the link of every document whose original was removed, and note deletions and returns; follow terms
+    whose dates have moved. Changes the ledger, and makes locks longer. Raises Refused for a CRM that is not the one it
+    was.
     """
     names = [name for name in site.sources if not sources or name in sources]
     check_identity(site, names)
@@ -44,6 +51,7 @@ def watch(site: Site, *, sources: Collection[str] = ()) -> WatchReport:
     for entries in pages(site, {State.DONE}, size=_PAGE):
         moved = [entry for entry in entries if entry.link is not None and entry.document.ref.source in names]
         _note(site, moved, report)
+    report.terms = follow_all(site, names)
     report.waiting = len(site.ledger.waiting_deletions())
     return report
 
@@ -66,7 +74,9 @@ def _note(site: Site, entries: Sequence[Entry], report: WatchReport) -> dict[int
         mine = [entry for entry in entries if entry.document.ref.source == source]
         missing = _missing(site, source, mine)
         standing |= {entry.pk for entry in mine} - {entry.pk for entry in missing}
-        found |= _evidence(site, source, missing)
+        ours = _purged(site, source, missing)
+        report.purged += len(ours)
+        found |= _evidence(site, source, [entry for entry in missing if entry.pk not in ours])
     by_pk = {entry.pk: entry for entry in entries}
     new = {pk: said for pk, said in found.items() if said and pk not in known}
     site.ledger.wait_for_deletions(
@@ -91,6 +101,22 @@ def _missing(site: Site, source: str, entries: Sequence[Entry]) -> list[Entry]:
         outcomes = port.inspect(requests)
         missing += [entry for entry, each in zip(part, outcomes, strict=True) if each.status is Status.GONE]
     return missing
+
+
+def _purged(site: Site, source: str, entries: Sequence[Entry]) -> set[int]:
+    """Those whose link went with a record that a purge of ours deleted: their end is their retention's, not a user's
+    deletion."""
+    wanted: dict[str, set[int]] = {}
+    for entry in entries:
+        for parent in entry.document.parents:
+            wanted.setdefault(str(RecordRef(source, parent.type, parent.id)), set()).add(entry.pk)
+    found: set[int] = set()
+    plans = [row.id for row in site.ledger.plans() if row.header.disposes == PURGE and source in row.header.sources]
+    for plan in plans if wanted else ():
+        for act in (act for page in acts_of(site, plan, {"done"}) for act in page):
+            taken = [act.subject, *(str(RecordRef(source, type_, id_)) for type_, id_, _ in act.body.get("with", ()))]
+            found.update(pk for name in taken for pk in wanted.get(name, ()))
+    return found
 
 
 def _evidence(site: Site, source: str, entries: Sequence[Entry]) -> dict[int, str]:

@@ -8,28 +8,29 @@ that a hold or a lock keeps stays known, and the plan stays open for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offloader.audit import canonical
 from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
 from offloader.disposition.archived import holds_on, record_mark, search_archives, strip
-from offloader.disposition.erasure import ARCHIVE, DELETE, ERASE, KIND, UNLINK, check_caps, places, shape
+from offloader.disposition.erasing_crm import clear_crm, detach, now_of, others_of
+from offloader.disposition.erasure import ARCHIVE, ERASE, KIND, REDACT, check_caps, places, shape
 from offloader.disposition.held import HeldRecords
-from offloader.disposition.segments import without
+from offloader.disposition.segments import Telling, without
 from offloader.disposition.subjects import Subject, request_of
 from offloader.disposition.tombstones import bury
 from offloader.errors import AuthError, Conflict, Exhausted, Interrupted, OffloaderError, Permanent, Refused
 from offloader.ledger import Entry, PlanRow
 from offloader.ledger.disposing import Act, ActStep
 from offloader.ledger.erasing import Grave
-from offloader.model import DocumentRef, State
+from offloader.model import Document, DocumentRef, State
+from offloader.moves.catalog import write_segments
 from offloader.moves.holding import Holds
 from offloader.moves.report import sentence
 from offloader.moves.site import Site
-from offloader.ports import LinkRequest, Lock, Status
-from offloader.records import Deletion, RecordRef
+from offloader.ports import Lock
 
 GROUND = "art17"
 #: acts that are tried again when the plan is applied again
@@ -47,13 +48,30 @@ class _Cleared:
 
 
 @dataclass(slots=True)
+class _Off:
+    """A document that stays for others, off whose link in the CRM the person was taken."""
+
+    act: Act
+    entry: Entry
+    evidence: dict[str, Any]
+
+
+@dataclass(slots=True)
 class _Work:
     site: Site
     row: PlanRow
     report: Report
     cleared: list[_Cleared] = field(default_factory=list)
+    off: list[_Off] = field(default_factory=list)
     #: acts about archived records
     archived: list[Act] = field(default_factory=list)
+
+    def records(self) -> tuple[str, ...]:
+        """The subject's records, TYPE:ID; none for a plan without a request."""
+        name = self.row.header.scope.get("request")
+        if not isinstance(name, str):
+            return ()
+        return tuple(request_of(self.site, name).subject.get("records", ()))
 
     def settle(self, act: Act, state: str, evidence: Mapping[str, Any], reason: str = "") -> None:
         """Write down how an act ended, for now or for good."""
@@ -80,6 +98,7 @@ def apply_erasure(site: Site, plan_id: str, lines: Iterable[bytes] | None = None
     except STOPPING as error:
         work.report.stop(error)
     _forget(work)
+    _redact(work)
     _strip(work)
     _close_request(work)
     work.report.seconds = site.context.monotonic() - started
@@ -95,15 +114,25 @@ def _one(work: _Work, act: Act) -> None:
     if act.act == ARCHIVE:
         work.archived.append(act)
         return
-    if act.act != ERASE:
+    if act.act not in (ERASE, REDACT):
         work.settle(act, "skipped", {}, str(act.body["reason"]))
         return
-    site = work.site
-    (entry,) = site.ledger.entries_by_pk([act.body["document"]])
+    (entry,) = work.site.ledger.entries_by_pk([act.body["document"]])
     evidence = {key: value for key, value in evidence_of(act).items() if key != "reason"}
-    if all(version.state is State.ERASED for version in entry.versions):
+    if _is_done(work, act, entry):
         work.settle(act, "done", evidence)
         return
+    _carry_out(work, act, entry, evidence)
+
+
+def _is_done(work: _Work, act: Act, entry: Entry) -> bool:
+    if act.act == REDACT and others_of(entry.document, work.records()) == entry.document.parents:
+        return True
+    return all(version.state is State.ERASED for version in entry.versions)
+
+
+def _carry_out(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) -> None:
+    site = work.site
     holds = Holds.of(site)
     if ids := holds.covering(entry):
         work.settle(act, "held", evidence | {"holds": list(ids)}, holds.reason(ids).text)
@@ -113,7 +142,10 @@ def _one(work: _Work, act: Act) -> None:
         work.settle(act, "conflict", evidence, "its records or versions changed since the plan: plan it again")
         return
     try:
-        _clear(site, entry, act, evidence)
+        if act.act == REDACT:
+            evidence["crm"] = evidence.get("crm") or [detach(site, entry, work.records())]
+        else:
+            _clear(site, entry, act, evidence)
     except STOPPING:
         raise
     except Conflict as error:
@@ -125,6 +157,9 @@ def _one(work: _Work, act: Act) -> None:
 
 
 def _cleared(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) -> None:
+    if act.act == REDACT:
+        work.off.append(_Off(act, entry, evidence))
+        return
     locked = [copy for copy in evidence["copies"] if not copy["gone"]]
     if locked:
         work.settle(
@@ -145,64 +180,11 @@ def _until(place: Mapping[str, Any]) -> str:
 
 def _clear(site: Site, entry: Entry, act: Act, evidence: dict[str, Any]) -> None:
     """Take everything away from the CRM and from the stores, noting in `evidence` what was done, as far as it got."""
-    _check_original(site, entry, act)
-    evidence.setdefault("crm", [])
-    if not evidence["crm"]:
-        evidence["crm"] += _removed(site, entry)
-    if entry.link is not None and not entry.document.strategy.in_place:
-        _unlink(site, entry, evidence)
-    if act.body["crm"] == DELETE:
-        _delete(site, entry, evidence)
+    clear_crm(site, entry, act, evidence)
     known = {(copy["store"], copy["key"]): copy for copy in evidence.get("copies", ()) if copy["gone"]}
     evidence["copies"] = [known[place] for place in sorted(known)]
     for store, key in sorted({*places(site, entry), *(tuple(copy) for copy in act.body["copies"])} - set(known)):
         evidence["copies"].append(_erase_copy(site, entry.pk, store, key))
-
-
-def _check_original(site: Site, entry: Entry, act: Act) -> None:
-    """Raise Conflict if the CRM has an original that the plan took for gone."""
-    if act.body["crm"] == DELETE or act.body["placeholder"] or entry.document.strategy.in_place:
-        return
-    if site.sources[entry.document.ref.source].fetch([entry.document.ref])[0] is not None:
-        raise Conflict("its original is in the CRM, where it was gone when the plan was made: plan it again")
-
-
-def _unlink(site: Site, entry: Entry, evidence: dict[str, Any]) -> None:
-    assert entry.link is not None
-    request = LinkRequest(document=entry.document, link=entry.link, link_ref=entry.link_ref)
-    outcome = site.sources[entry.document.ref.source].unlink([request])[0]
-    if outcome.status not in (Status.DONE, Status.GONE):
-        raise Refused(f"its link could not be taken away: {outcome.reason or outcome.status}")
-    evidence["crm"].append(_in_bin(site, entry, UNLINK, _now(site)))
-
-
-def _delete(site: Site, entry: Entry, evidence: dict[str, Any]) -> None:
-    ref = entry.document.ref
-    records = site.records(ref.source)
-    name = RecordRef(ref.source, ref.kind, ref.id)
-    record = records.fetch([name])[0]
-    if record is not None:
-        deleted = records.delete([Deletion(name, record.etag)])[0]
-        if deleted.status is Status.CONFLICT:
-            raise Conflict(f"it changed in the CRM while it was read: {deleted.reason}")
-        if deleted.status not in (Status.DONE, Status.GONE):
-            raise Refused(f"the CRM does not delete it: {deleted.reason or deleted.status}")
-    evidence["crm"].append(_in_bin(site, entry, DELETE, _now(site)))
-
-
-def _removed(site: Site, entry: Entry) -> list[dict[str, Any]]:
-    """When the original was removed after its move: the CRM's bin may hold it since then."""
-    if entry.document.strategy.in_place:
-        return []
-    events = site.ledger.events(document=entry.pk)
-    done = [event.at for event in events if event.to_state is State.DONE]
-    return [_in_bin(site, entry, "remove", done[-1])] if done else []
-
-
-def _in_bin(site: Site, entry: Entry, act: str, at: str) -> dict[str, Any]:
-    ref = entry.document.ref
-    days = site.sources[ref.source].capabilities.kind(ref.kind).bin_days
-    return {"source": ref.source, "act": act, "at": at, "bin_days": days}
 
 
 def _erase_copy(site: Site, pk: int, store: str, key: str) -> dict[str, Any]:
@@ -210,7 +192,7 @@ def _erase_copy(site: Site, pk: int, store: str, key: str) -> dict[str, Any]:
         raise Refused(f"the store {store} holds a copy and is not configured any more")
     if site.ledger.documents_with(store, key) - {pk}:
         # equal bytes of another document: as long as that one stands they stay, and ours is only forgotten
-        found = {"store": store, "key": key, "at": _now(site), "versions": 0, "markers": 0, "left": []}
+        found = {"store": store, "key": key, "at": now_of(site), "versions": 0, "markers": 0, "left": []}
         return found | {"gone": True, "shared": True}
     return _erase_now(site, store, key)
 
@@ -220,7 +202,7 @@ def _erase_now(site: Site, store: str, key: str) -> dict[str, Any]:
     return {
         "store": store,
         "key": key,
-        "at": _now(site),
+        "at": now_of(site),
         "versions": erased.versions,
         "markers": erased.markers,
         "left": [_lock(lock) for lock in erased.left],
@@ -230,10 +212,6 @@ def _erase_now(site: Site, store: str, key: str) -> dict[str, Any]:
 
 def _lock(lock: Lock) -> dict[str, Any]:
     return {"reason": lock.reason, "until": lock.until.isoformat() if lock.until else None}
-
-
-def _now(site: Site) -> str:
-    return site.context.now().isoformat()
 
 
 def _forget(work: _Work) -> None:
@@ -269,6 +247,58 @@ def _forget(work: _Work) -> None:
     site.ledger.advance_acts(work.row.id, steps, event="erased", data={"documents": told, "catalog": catalog})
     site.ledger.compact()
     work.report.count("done", times=len(steps))
+
+
+def _redact(work: _Work) -> None:
+    """Take the subject's records off what the catalogs and the ledger say of documents that stay for others."""
+    if not work.off:
+        return
+    site, records = work.site, work.records()
+    now = {
+        each.entry.pk: replace(each.entry.document, parents=others_of(each.entry.document, records))
+        for each in work.off
+    }
+    try:
+        catalog = _described_anew(site, [each.entry for each in work.off], now, records)
+    except OffloaderError as error:
+        for each in work.off:
+            work.settle(each.act, "failed", each.evidence, sentence(error))
+        if isinstance(error, STOPPING):
+            work.report.stop(error)
+        return
+    locked = [place for place in catalog if not place["gone"]]
+    for each in work.off:
+        each.evidence["catalog"] = catalog
+        if locked:
+            work.settle(each.act, "held", each.evidence, f"a lock keeps a line of the catalog: {_until(locked[0])}")
+    if locked:
+        return
+    site.ledger.redact_documents(now)
+    steps = [ActStep(each.act.seq, "done", canonical(each.evidence)) for each in work.off]
+    told = [{"mark": each.act.body["mark"], "crm": each.evidence["crm"]} for each in work.off]
+    site.ledger.advance_acts(work.row.id, steps, event="redacted", data={"documents": told, "catalog": catalog})
+    site.ledger.compact()
+    work.report.count("done", times=len(steps))
+
+
+def _described_anew(
+    site: Site, entries: Sequence[Entry], now: Mapping[int, Document], records: Collection[str]
+) -> list[dict[str, Any]]:
+    """Describe documents without the subject's records in the catalogs, then take the old lines out of them."""
+    batch = [
+        (
+            now[entry.pk],
+            entry.link or site.links.link(entry.document.ref),
+            [(version.version, copy) for version in entry.versions for copy in version.copies],
+        )
+        for entry in entries
+    ]
+    write_segments(site.stores, batch)
+
+    def telling(line: Mapping[str, Any]) -> bool:
+        return any(f"{each['type']}:{each['id']}" in records for each in line.get("parents", ()))
+
+    return _catalogs(site, {entry.document.ref for entry in entries}, telling)
 
 
 def _erase_common(work: _Work) -> None:
@@ -316,12 +346,12 @@ def _strip(work: _Work) -> None:
             work.settle(act, "done", evidence)
 
 
-def _catalogs(site: Site, names: set[DocumentRef]) -> list[dict[str, Any]]:
+def _catalogs(site: Site, names: set[DocumentRef], telling: Telling | None = None) -> list[dict[str, Any]]:
     """Rewrite every store's catalog without these documents; what was removed and what a lock keeps."""
     found: list[dict[str, Any]] = []
     for name, store in sorted(site.stores.items()):
-        done = without(store, names.__contains__)
-        now = _now(site)
+        done = without(store, names.__contains__, telling=telling)
+        now = now_of(site)
         found += [{"store": name, "key": key, "at": now, "gone": True, "left": []} for key in done.removed]
         found += [
             {

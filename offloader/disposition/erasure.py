@@ -20,7 +20,7 @@ from offloader.errors import ConfigError, Refused
 from offloader.ledger import Entry, PlanRow
 from offloader.ledger.disposing import Act
 from offloader.ledger.erasing import RequestRow
-from offloader.model import DocumentRef, State
+from offloader.model import DocumentRef, Finding, Severity, State
 from offloader.moves.caps import asked
 from offloader.moves.holding import Holds
 from offloader.moves.restore import find
@@ -29,10 +29,26 @@ from offloader.moves.tombstoned import mark, subject_mark
 from offloader.ports import Target
 
 KIND = "erase"
-#: acts of such a plan: only the first two are carried out, on documents and on archived records
-ERASE, ARCHIVE, REVIEW, KEEP, LEFT = "erase", "archive", "review", "keep", "left"
-#: what happens in the CRM: take our link away, delete the row, nothing because nothing is there
-UNLINK, DELETE, NOTHING = "unlink", "delete", "nothing"
+#: acts of such a plan: only the first three are carried out; `redact` takes one person off what stays for others
+ERASE, ARCHIVE, REDACT, REVIEW, KEEP, LEFT = "erase", "archive", "redact", "review", "keep", "left"
+#: what happens in the CRM: take our link away, delete the row, take the link off one record, nothing (is there)
+UNLINK, DELETE, DETACHED, NOTHING = "unlink", "delete", "detach", "nothing"
+
+
+#: why a person cannot be taken off a document that stays for others
+ONLY_NAMED = "only a name matches, and there is no record that could be taken off it"
+NO_LINK_OF_ITS_OWN = "its kind has no link that could be taken off one record: do it in the CRM"
+ORIGINAL_STANDS = "its original is in the CRM: take the record off it there, and scan again"
+NAMES_THE_PERSON = "its title, file name or details name the person, and would stay: rename it first, or erase it"
+#: grounds of a data subject's request (Article 17(1)), by their letters
+GROUNDS: Mapping[str, str] = {
+    "a": "the data are no longer necessary for their purposes",
+    "b": "the consent was withdrawn, and there is no other ground",
+    "c": "the data subject objects, and no overriding grounds stand against it",
+    "d": "the data were processed unlawfully",
+    "e": "a legal obligation demands the erasure",
+    "f": "the data were collected from a child, for a service offered to it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,8 @@ class ErasurePlan:
     #: records in the archives of purges; those that are not sure are left to a person
     archived: Sequence[Trace] = ()
     strays: Sequence[tuple[str, str, DocumentRef]] = ()
+    #: what the CRM's user lacks for deleting what the plan deletes there
+    missing: Sequence[Finding] = ()
 
     def of(self, act: str) -> list[Planned]:
         return [each for each in self.planned if each.act == act]
@@ -79,20 +97,32 @@ class _Rules:
     targets: Sequence[Target]
     holds: Holds
     included: Collection[int]
-    delete_in_crm: bool
+    #: documents that stay for others, without the subject's records
+    redacted: Collection[int] = ()
+    delete_in_crm: bool = False
 
 
 def plan_erasure(
-    site: Site, request: RequestRow, found: Search, *, include: Iterable[str] = (), delete_in_crm: bool = False
+    site: Site,
+    request: RequestRow,
+    found: Search,
+    *,
+    include: Iterable[str] = (),
+    redact: Iterable[str] = (),
+    delete_in_crm: bool = False,
 ) -> ErasurePlan:
     """Decide about every document that was found, and seal the plan for this request.
 
     `include`: documents (SOURCE/KIND/ID, or links) about which a person decided that they go, although they hang on
-    others' records too or only a name matches. `delete_in_crm`: originals and placeholders in the CRM are deleted too.
-    Raises ConfigError if an included document is none of those that were found, Gone if there is none such.
+    others' records too or only a name matches. `redact`: documents about which a person decided that they stay for the
+    others, and that the subject's records are taken off them. `delete_in_crm`: originals and placeholders in the CRM
+    are deleted too. Raises ConfigError if such a document is none of those that were found, or stands in both lists;
+    Gone if there is none such.
     """
-    included = _included(site, found, include)
-    rules = _Rules(site, site.targets(), Holds.of(site), included, delete_in_crm)
+    included, redacted = named(site, found, include, "--include"), named(site, found, redact, "--redact-parent")
+    if included & redacted:
+        raise ConfigError("a document cannot both go (--include) and stay for others (--redact-parent)")
+    rules = _Rules(site, site.targets(), Holds.of(site), included, redacted, delete_in_crm)
     planned = [_decided(rules, hit) for hit in found.hits]
     subject = Subject.from_json(request.subject)
     archived = search_archives(site, subject)
@@ -100,25 +130,43 @@ def plan_erasure(
     if planned or archived:
         row = _sealed(site, {subject.source}, planned, {"request": request.id}, archived)
         site.ledger.save_request(replace(request, plan=row.id))
-    return ErasurePlan(row, planned, archived, found.strays)
+    return ErasurePlan(row, planned, archived, found.strays, _missing(site, subject.source, planned))
+
+
+def _missing(site: Site, source: str, planned: Sequence[Planned]) -> list[Finding]:
+    """What the CRM says that its user may not do, for the kinds that are deleted there as rows of their own."""
+    kinds = {each.ref.kind for each in planned if each.crm == DELETE and each.act == ERASE}
+    if not kinds:
+        return []
+    records = site.records(source)
+    found = []
+    for kind in sorted(kinds):
+        try:
+            records.describe(kind)
+        except ConfigError:
+            continue
+        found += [each for each in records.check([kind], delete=True) if each.severity is not Severity.OK]
+    return list(dict.fromkeys(found))
 
 
 def plan_returned(site: Site, entries: Sequence[Entry], *, delete_in_crm: bool = False) -> ErasurePlan:
     """Seal a plan of documents that were erased before and are there again."""
-    rules = _Rules(site, site.targets(), Holds.of(site), {entry.pk for entry in entries}, delete_in_crm)
+    everything = {entry.pk for entry in entries}
+    rules = _Rules(site, site.targets(), Holds.of(site), everything, delete_in_crm=delete_in_crm)
     planned = [_decided(rules, Hit(entry, ["tombstone"], sure=True)) for entry in entries]
     if not planned:
         return ErasurePlan(None)
     return ErasurePlan(_sealed(site, {each.ref.source for each in planned}, planned, {"returned": True}), planned)
 
 
-def _included(site: Site, found: Search, include: Iterable[str]) -> set[int]:
+def named(site: Site, found: Search, names: Iterable[str], option: str) -> set[int]:
+    """Numbers of the documents that a person named by this option. Raises ConfigError if one was not found."""
     known = {hit.entry.pk for hit in found.hits}
     pks = set()
-    for name in include:
+    for name in names:
         entry = find(site, name)
         if entry.pk not in known:
-            raise ConfigError(f"{name} is none of the documents that were found; --include decides about those only")
+            raise ConfigError(f"{name} is none of the documents that were found; {option} decides about those only")
         pks.add(entry.pk)
     return pks
 
@@ -139,6 +187,8 @@ def _decided(rules: _Rules, hit: Hit) -> Planned:
     duty, act = _duty(rules, entry)
     if duty:
         return replace(made, act=act, text=duty, code=duty)
+    if entry.pk in rules.redacted and (hit.others or not hit.sure):
+        return _redaction(rules, hit, made)
     if entry.pk not in rules.included and not hit.sure:
         text = "only a name or a former state matches; --include it if it is to go"
         return replace(made, act=REVIEW, text=text, code="uncertain")
@@ -149,6 +199,30 @@ def _decided(rules: _Rules, hit: Hit) -> Planned:
         text = "its original is in the CRM: delete it there and scan again, or plan with --delete-in-crm"
         return replace(made, act=LEFT, text=text, code="original in the CRM")
     return made
+
+
+def _redaction(rules: _Rules, hit: Hit, made: Planned) -> Planned:
+    """Take the person off the document, or say in words why offloader cannot."""
+    reason = _no_redaction(rules.site, hit)
+    if not reason:
+        text = f"it stays for {len(hit.others)} other records, and the person's records are taken off it"
+        return replace(made, act=REDACT, text=text, code="redacted", crm=DETACHED, placeholder=False)
+    text = f"the person cannot be taken off it: {reason}"
+    return replace(made, act=REVIEW, text=text, code=reason, crm=NOTHING, placeholder=False)
+
+
+def _no_redaction(site: Site, hit: Hit) -> str:
+    """Why a person cannot be taken off a document, in words that name nobody; empty if that is possible."""
+    document = hit.entry.document
+    kind = site.sources[document.ref.source].capabilities.kind(document.ref.kind)
+    if not hit.sure:
+        return ONLY_NAMED
+    if not kind.multi_parent or kind.strategy.in_place or document.strategy.in_place:
+        return NO_LINK_OF_ITS_OWN
+    moved = all(version.state is State.DONE for version in hit.entry.versions if not version.gone)
+    if not moved or hit.entry.link is None:
+        return ORIGINAL_STANDS
+    return NAMES_THE_PERSON if set(hit.why) - {"record", "catalog"} else ""
 
 
 def _in_crm(entry: Entry, *, delete: bool) -> tuple[str, bool]:
@@ -200,8 +274,10 @@ def _sealed(
         "kinds": {kind: sum(each.ref.kind == kind for each in going) for kind in sorted({e.ref.kind for e in going})},
     }
     sure = sum(trace.sure for trace in archived)
+    off = sum(each.act == REDACT for each in planned)
+    others = f"; the person to be taken off {off} documents that stay for others" if off else ""
     return made.seal(
-        f"{len(going)} of {len(planned)} documents, and {sure} archived records, to be erased for good", totals
+        f"{len(going)} of {len(planned)} documents, and {sure} archived records, to be erased for good{others}", totals
     )
 
 

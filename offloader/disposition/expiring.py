@@ -13,8 +13,9 @@ from offloader.disposition.acts import Report, acts_of, begin, finish, interrupt
 from offloader.disposition.deletions import recheck
 from offloader.disposition.due import Fate
 from offloader.disposition.erasure import check_caps, places
-from offloader.disposition.expiry import ERASE, KIND, PAGE, Given, hard_lock, is_moved, refreshed, until
+from offloader.disposition.expiry import ERASE, KIND, PAGE, Given, hard_lock, is_moved, until
 from offloader.disposition.segments import without
+from offloader.disposition.terms import follow
 from offloader.disposition.tombstones import bury
 from offloader.errors import AuthError, Exhausted, Interrupted, OffloaderError, Refused
 from offloader.ledger import Entry, PlanRow
@@ -66,7 +67,7 @@ def _page(work: _Work, acts: Sequence[Act], given: Given) -> None:
     entries = {entry.pk: entry for entry in work.site.ledger.entries_by_pk([act.body["document"] for act in acts])}
     try:
         wanted = [entries[act.body["document"]] for act in acts if act.act == ERASE]
-        entries |= refreshed(work.site, [entry for entry in wanted if is_moved(entry)])
+        entries |= follow(work.site, [entry for entry in wanted if is_moved(entry)], given.targets)
         for act in acts:
             interrupted(work.site)
             _one(work, act, entries[act.body["document"]], given)

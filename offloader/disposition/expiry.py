@@ -15,6 +15,7 @@ from offloader.disposition.acts import Draft, check_clock, draft
 from offloader.disposition.deletions import recheck
 from offloader.disposition.due import Due, Fate, due
 from offloader.disposition.erasure import places
+from offloader.disposition.terms import follow, promised
 from offloader.disposition.tombstones import subject_of
 from offloader.errors import Refused
 from offloader.ledger import Entry, PlanRow
@@ -55,7 +56,15 @@ class Given:
         return policy.decide(entry.document, self.targets, self.site.context.now())
 
     def due(self, entry: Entry, decision: Decision) -> Due | None:
-        return due(decision, self.ends(entry), self.deleted.get(entry.pk), self.today)
+        found = due(decision, self.ends(entry), self.deleted.get(entry.pk), self.today)
+        if found is not None and found.fate is Fate.ERASE:
+            day = promised(self.site, entry.pk)
+            if day is not None and self.today <= day:
+                text = (
+                    f"{found.why}, but the CRM once said {day}: if less is right, say so with `offloader expire accept`"
+                )
+                return Due(Fate.REVIEW, found.ground, text)
+        return found
 
     def ends(self, entry: Entry) -> Ends:
         return self.site.policies[entry.document.ref.source].terms.ends
@@ -127,25 +136,10 @@ def is_moved(entry: Entry) -> bool:
     return states == {State.DONE} and entry.link is not None
 
 
-def refreshed(site: Site, entries: Sequence[Entry]) -> dict[int, Entry]:
-    """The documents by their numbers, with their parents' signals as the CRM has them now.
-
-    What a record that is not there any more said last goes on counting. A source that cannot look leaves them as they
-    are.
-    """
-    for name in {entry.document.ref.source for entry in entries}:
-        source = site.sources[name]
-        mine = [entry for entry in entries if entry.document.ref.source == name]
-        if source.capabilities.refresh and mine:
-            found = source.refresh([entry.document for entry in mine])
-            site.ledger.refresh_signals({e.pk: document for e, document in zip(mine, found, strict=True)})
-    return {entry.pk: entry for entry in site.ledger.entries_by_pk([entry.pk for entry in entries])}
-
-
 def _judged(given: Given, entries: Iterable[Entry], refresh_all: bool) -> Iterator[tuple[Entry, tuple[Decision, Due]]]:
     """The documents that are due by what the CRM says now, each with its decision."""
     chosen = [entry for entry in entries if is_moved(entry) and (refresh_all or _may_be_due(given, entry))]
-    for entry in refreshed(given.site, chosen).values():
+    for entry in follow(given.site, chosen, given.targets).values():
         decision = given.decision(entry)
         found = given.due(entry, decision)
         if found is not None:

@@ -16,6 +16,8 @@ from offloader.records import Child, OnDelete, Record, RecordRef, Records, Recor
 #: levels of children below a record, and how many in all, that one plan takes along
 DEPTH = 5
 MOST = 2000
+#: documents that are read afresh in one call
+FETCHED = 200
 #: states of documents whose bytes the CRM no longer holds
 _MOVED = frozenset({State.DONE, State.ERASED})
 
@@ -36,6 +38,10 @@ class Family:
     root: Record
     members: list[Member] = field(default_factory=list)
     documents: list[DocumentRef] = field(default_factory=list)
+    #: those of the documents that the CRM keeps when the record goes
+    staying: set[DocumentRef] = field(default_factory=set)
+    #: those of the documents whose bytes the CRM still holds, as it has them now
+    unmoved: list[Document] = field(default_factory=list)
     problem: tuple[str, str] | None = None
     seen: set[RecordRef] = field(default_factory=set)
 
@@ -67,22 +73,25 @@ class Kin:
             self._types[name] = self._records.describe(name)
         return self._types[name]
 
-    def grow(self, roots: Sequence[Record]) -> list[Family]:
-        """Each record's family, in order, with what keeps it: a child that restricts, documents that are not moved."""
+    def grow(self, roots: Sequence[Record], *, documents: bool = False) -> list[Family]:
+        """Each record's family, in order, with what keeps it: a child that restricts, documents that are not moved.
+
+        With `documents` these do not keep it, they are read and told (`unmoved`), those that the CRM keeps included.
+        """
         families = [Family(root, seen={root.ref}) for root in roots]
         level: dict[RecordRef, list[Family]] = defaultdict(list)
         for family in families:
             level[family.root.ref].append(family)
         for _ in range(DEPTH + 1):
-            level = self._below(level)
+            level = self._below(level, documents)
             if not level:
                 break
         for family in {id(each): each for group in level.values() for each in group}.values():
             family.keep("CASCADE_TOO_DEEP", f"more than {DEPTH} levels hang below it")
-        self._check_documents(families)
+        self._check_documents(families, documents)
         return families
 
-    def _below(self, level: Mapping[RecordRef, list[Family]]) -> dict[RecordRef, list[Family]]:
+    def _below(self, level: Mapping[RecordRef, list[Family]], documents: bool) -> dict[RecordRef, list[Family]]:
         """Find the next level, and note it in the families."""
         found: dict[RecordRef, list[Family]] = defaultdict(list)
         by_type: dict[str, list[RecordRef]] = defaultdict(list)
@@ -92,7 +101,7 @@ class Kin:
         for name, refs in by_type.items():
             owners = {ref.id: (ref, level[ref]) for ref in refs}
             for child in self.type(name).children:
-                if child.on_delete is not OnDelete.CLEAR:
+                if child.on_delete is not OnDelete.CLEAR or (documents and child.documents):
                     self._hang(refs, owners, child, found)
         return found
 
@@ -117,8 +126,8 @@ class Kin:
                     if _joins(family, record, parent, child):
                         found[record.ref].append(family)
 
-    def _check_documents(self, families: Sequence[Family]) -> None:
-        """Keep every record on which documents hang whose bytes the CRM still holds."""
+    def _check_documents(self, families: Sequence[Family], told: bool) -> None:
+        """Keep every record on which documents hang whose bytes the CRM still holds, or tell of these documents."""
         open_ones: dict[DocumentRef, list[Family]] = defaultdict(list)
         for family in families:
             for ref in family.documents if family.problem is None else ():
@@ -127,12 +136,15 @@ class Kin:
                 if not moved or entry is None or entry.link is None:
                     open_ones[ref].append(family)
         refs = list(open_ones)
-        size = max(self._source.capabilities.read_batch, 1)
-        for start in range(0, len(refs), size):
-            chunk = refs[start : start + size]
+        for start in range(0, len(refs), FETCHED):
+            chunk = refs[start : start + FETCHED]
             for ref, document in zip(chunk, self._source.fetch(chunk), strict=True):
-                if document is None or not _is_link(document):
-                    for family in open_ones[ref]:
+                if document is not None and _is_link(document):
+                    continue
+                for family in open_ones[ref]:
+                    if told and document is not None:
+                        family.unmoved.append(document)
+                    else:
                         family.keep("DOCUMENTS", f"documents hang on it that are not moved yet, such as {ref}")
 
 
@@ -145,7 +157,10 @@ def _joins(family: Family, record: Record, parent: RecordRef, child: Child) -> b
         return False
     family.seen.add(record.ref)
     if child.documents:
-        family.documents.append(DocumentRef(record.ref.source, record.ref.type, record.ref.id))
+        ref = DocumentRef(record.ref.source, record.ref.type, record.ref.id)
+        family.documents.append(ref)
+        if child.on_delete is OnDelete.CLEAR:
+            family.staying.add(ref)
         return False
     if len(family.members) >= MOST:
         family.keep("CASCADE_TOO_LARGE", f"more than {MOST} records would go with it")
@@ -173,6 +188,8 @@ def holding(family: Family, kin: Kin, held: HeldRecords, signals: Mapping[str, s
     if not held.standing:
         return ()
     found: set[str] = set()
+    for document in family.unmoved:
+        found.update(held.on_document(document))
     for record in family.records:
         said = signals if record is family.root else {}
         found.update(held.covering(record, references(record, kin.type(record.ref.type)), said))

@@ -61,6 +61,10 @@ class HeldRecords:
                 found.add(name)
         return tuple(sorted(found))
 
+    def on_document(self, document: Document) -> tuple[str, ...]:
+        """Ids of the holds that cover a document which the ledger may not know yet, sorted."""
+        return self._holds.covering_document(0, document)
+
     def reason(self, ids: Sequence[str]) -> Reason:
         """Why a record is left alone."""
         return self._holds.reason(ids)

@@ -19,6 +19,7 @@ def lines_of(row: PlanRow) -> list[str]:
         *_rules(totals),
         *(f"  {name}: {count} deleted in all" for name, count in sorted(totals["types"].items())),
         *(f"  archive to {store}: {count} records" for store, count in sorted(totals["stores"].items())),
+        *_copies(totals),
         *_wakes(totals),
         *_bins(totals),
         *(f"  {name}: their deletion empties {_some(fields)}" for name, fields in sorted(totals["clears"].items())),
@@ -40,6 +41,7 @@ def data_of(row: PlanRow) -> dict[str, Any]:
         "by": row.header.by,
         "approvals": dict(row.header.approvals),
         **{name: row.totals[name] for name in names},
+        "copies": row.totals.get("copies", {}),
     }
 
 
@@ -49,6 +51,16 @@ def _rules(totals: Mapping[str, Any]) -> Iterator[str]:
             f"  {name}: {row['found']} found, {row['delete']} go with {row['children']} more, "
             f"{row['keep']} stay, {row['review']} to review"
         )
+
+
+def _copies(totals: Mapping[str, Any]) -> Iterator[str]:
+    # plans of older releases have none
+    copies = totals.get("copies", {"documents": 0, "stay": 0})
+    if copies["documents"]:
+        to = ", ".join(f"{count} to {store}" for store, count in sorted(copies["to"].items()))
+        yield f"  {copies['documents']} documents ({copies['bytes']} bytes) are copied first: {to}"
+    if copies["stay"]:
+        yield f"  {copies['stay']} of these stay in the CRM: it deletes no file that lives on without the record"
 
 
 def _wakes(totals: Mapping[str, Any]) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offloader.disposition.acts import Draft, check_clock, draft
+from offloader.disposition.documents import Deciding, Placed
 from offloader.disposition.families import Family, Kin, holding
 from offloader.disposition.held import HeldRecords
 from offloader.disposition.rules import SourceRule, Taken, over, rules_of
@@ -17,6 +18,7 @@ from offloader.ledger.disposing import Act
 from offloader.model import Decision, Reason, Severity, Verdict
 from offloader.moves.caps import asked
 from offloader.moves.site import Site
+from offloader.moves.tombstoned import Tombstones
 from offloader.ports import Purge, Purged
 from offloader.records import OnDelete, Record, RecordQuery, Records, Value
 
@@ -36,6 +38,29 @@ class Sums:
     codes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     stores: Counter[str] = field(default_factory=Counter)
+    #: documents that are copied first: how many, their bytes, how many the CRM keeps, and by store
+    copies: Counter[str] = field(default_factory=Counter)
+    copy_stores: Counter[str] = field(default_factory=Counter)
+    #: documents that were counted: one may hang on several records
+    counted: set[str] = field(default_factory=set)
+
+    def count_copies(self, placed: Sequence[Placed]) -> None:
+        for each in placed:
+            name = str(each.document.ref)
+            if name not in self.counted:
+                self.counted.add(name)
+                self.copies.update(documents=1, bytes=each.document.size, stay=int(not each.goes))
+                self.copy_stores.update(each.stores)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What is to become of a stale record: where its archive goes, and what is copied first; or what keeps it."""
+
+    verdict: Purge
+    reason: Reason | None = None
+    stores: tuple[str, ...] = ()
+    placed: tuple[Placed, ...] = ()
 
 
 class Planner:
@@ -45,6 +70,7 @@ class Planner:
         self._site, self._made, self._held, self._sums = site, made, held, sums
         self._targets = site.targets()
         self._now = site.context.now()
+        self._deciding = Deciding(site, self._targets, Tombstones(site))
         self._kin: dict[str, Kin] = {}
         self._places: dict[tuple[str, tuple[Value, ...]], Decision] = {}
 
@@ -82,19 +108,21 @@ class Planner:
     def _page(self, each: SourceRule, records: Sequence[Record]) -> list[Act]:
         judged = [each.rule.book.judge(record.fields, self._now) for record in records]
         stale = [record for record, said in zip(records, judged, strict=True) if said.verdict is Purge.DELETE]
-        families = {family.root.ref: family for family in self.kin(each.source).grow(stale)}
+        families = {
+            family.root.ref: family for family in self.kin(each.source).grow(stale, documents=each.rule.documents)
+        }
         return [
             self._act(each, record, said, families.get(record.ref))
             for record, said in zip(records, judged, strict=True)
         ]
 
     def _act(self, each: SourceRule, record: Record, said: Purged, family: Family | None) -> Act:
-        verdict, reasons = said.verdict, list(said.reasons)
-        stores: tuple[str, ...] = ()
+        fate, reasons = _Fate(said.verdict), list(said.reasons)
         if family is not None:
-            verdict, reason, stores = self._kept_back(each, family)
-            reasons += [reason] if reason is not None else []
-        self._count(each, verdict, reasons, family, stores)
+            fate = self._fate(each, family)
+            reasons += [fate.reason] if fate.reason is not None else []
+        verdict = fate.verdict
+        self._count(each, fate, reasons, family)
         body: dict[str, Any] = {
             "rule": each.name,
             "etag": record.etag,
@@ -103,7 +131,9 @@ class Planner:
         if said.retention is not None and said.retention.erase_by is not None:
             body["erase_by"] = said.retention.erase_by.isoformat()
         if verdict is Purge.DELETE and family is not None:
-            body["stores"] = list(stores)
+            body["stores"] = list(fate.stores)
+            if fate.placed:
+                body["documents"] = [placed.line() for placed in fate.placed]
             body["with"] = [[m.record.ref.type, m.record.ref.id, m.record.etag] for m in family.members]
             if each.rule.hard:
                 body["hard"] = True
@@ -111,26 +141,32 @@ class Planner:
             subject=str(record.ref),
             act=verdict.value,
             part=record.ref.type,
+            size=sum(placed.document.size for placed in fate.placed),
             body=body,
             state=OPEN if verdict is Purge.DELETE else NOTED,
         )
 
-    def _kept_back(self, each: SourceRule, family: Family) -> tuple[Purge, Reason | None, tuple[str, ...]]:
-        """Whether something keeps a stale record after all, and if not, where its archive goes."""
+    def _fate(self, each: SourceRule, family: Family) -> _Fate:
+        """Whether something keeps a stale record after all, and if not, where its archive and its documents go."""
         rule = each.rule
         if family.problem is not None:
-            return Purge.KEEP, Reason(*family.problem, rule=rule.id), ()
+            return _Fate(Purge.KEEP, Reason(*family.problem, rule=rule.id))
         if family.members and not rule.children:
-            return Purge.KEEP, Reason("CHILDREN", "records hang on it, and the rule takes none along", rule=rule.id), ()
+            return _Fate(
+                Purge.KEEP, Reason("CHILDREN", "records hang on it, and the rule takes none along", rule=rule.id)
+            )
         signals = {name: str(family.root.fields.get(by) or "") for name, by in rule.signals.items()}
         holds = holding(family, self.kin(each.source), self._held, signals)
         if holds:
-            return Purge.KEEP, self._held.reason(holds), ()
+            return _Fate(Purge.KEEP, self._held.reason(holds))
+        placed, kept = self._deciding.of(family)
+        if kept is not None:
+            return _Fate(Purge.KEEP, replace(kept, rule=rule.id))
         decision = self._place(each, family.root)
         if decision.verdict is not Verdict.MOVE:
             last = decision.reasons[-1] if decision.reasons else Reason("NO_PLACE", "no store may hold its archive")
-            return Purge.REVIEW, Reason(f"ARCHIVE_{last.code}", f"no place for its archive: {last.text}"), ()
-        return Purge.DELETE, None, decision.stores
+            return _Fate(Purge.REVIEW, Reason(f"ARCHIVE_{last.code}", f"no place for its archive: {last.text}"))
+        return _Fate(Purge.DELETE, stores=decision.stores, placed=tuple(placed))
 
     def _place(self, each: SourceRule, record: Record) -> Decision:
         rule = each.rule
@@ -139,10 +175,8 @@ class Planner:
             self._places[key] = rule.book.place(record.fields, self._targets, self._now)
         return self._places[key]
 
-    def _count(
-        self, each: SourceRule, verdict: Purge, reasons: Sequence[Reason], family: Family | None, stores: Sequence[str]
-    ) -> None:
-        sums, row = self._sums, self._sums.rules[each.name]
+    def _count(self, each: SourceRule, fate: _Fate, reasons: Sequence[Reason], family: Family | None) -> None:
+        sums, row, verdict = self._sums, self._sums.rules[each.name], fate.verdict
         row["found"] += 1
         row[verdict.value] += 1
         last = reasons[-1]
@@ -153,7 +187,8 @@ class Planner:
             row["children"] += len(family.members)
             sums.taken[each.name] += len(family.records)
             sums.types.update((each.source, record.ref.type) for record in family.records)
-            sums.stores.update(stores)
+            sums.stores.update(fate.stores)
+            sums.count_copies(fate.placed)
 
 
 def plan_purge(site: Site, wanted: Collection[str] = ()) -> PlanRow:
@@ -206,7 +241,9 @@ def _population(site: Site, each: SourceRule, sums: Sums) -> int | None:
 def _summary(sums: Sums) -> str:
     records = sum(row["delete"] for row in sums.rules.values())
     children = sum(row["children"] for row in sums.rules.values())
-    return f"{records} records to purge, {children} more go with them"
+    copied = sums.copies["documents"]
+    first = f", {copied} documents are copied first" if copied else ""
+    return f"{records} records to purge, {children} more go with them{first}"
 
 
 def _totals(
@@ -220,6 +257,10 @@ def _totals(
         "codes": dict(sums.codes),
         "examples": sums.examples,
         "stores": dict(sums.stores),
+        "copies": {
+            **{name: sums.copies[name] for name in ("documents", "bytes", "stay")},
+            "to": dict(sums.copy_stores),
+        },
         "population": dict(population),
         "over": [text for _, text in over(site, sources, taken, population, rules)],
         **_woken(planner, sources, {key for key, count in sums.types.items() if count}),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from offloader.disposition import archive
 from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
 from offloader.disposition.archive import Segment
 from offloader.disposition.deleting import delete, fetch, gone
+from offloader.disposition.documents import Copying, Deciding, Placed, Tally, differs
 from offloader.disposition.families import Family, Kin, holding
 from offloader.disposition.held import HeldRecords
 from offloader.disposition.planning import KIND
@@ -25,6 +27,7 @@ from offloader.model import LocationProof, Verdict
 from offloader.moves.holding import Holds
 from offloader.moves.identity import claim
 from offloader.moves.site import Site
+from offloader.moves.tombstoned import Tombstones
 from offloader.ports import Purge, Status, Target
 from offloader.records import Deletion, Record, RecordRef, Records, Storage
 
@@ -53,9 +56,9 @@ def apply_purge(site: Site, plan_id: str, lines: Iterable[bytes] | None = None) 
     started = site.context.monotonic()
     before = {source: site.records(source).storage() for source in row.header.sources}
     calls = _calls(site, row)
+    purger = _Purger(site, plan_id, report, suspect=row.status == "applying")
     try:
         with site.interrupts.deferred():
-            purger = _Purger(site, plan_id, report)
             for acts in acts_of(site, plan_id, UNDONE):
                 for name, group in _groups(site, acts):
                     purger.carry_out(rule_named(site, name), group)
@@ -63,6 +66,7 @@ def apply_purge(site: Site, plan_id: str, lines: Iterable[bytes] | None = None) 
     except OffloaderError as error:
         report.stop(error)
     _say(site, row, report, before)
+    _say_copied(report, purger.copied())
     report.data["crm_requests"] = dict(_calls(site, row) - calls)
     report.seconds = site.context.monotonic() - started
     return finish(site, report)
@@ -104,8 +108,10 @@ def _check_caps(site: Site, row: PlanRow) -> None:
 class _Purger:
     """Carries out groups of acts of one rule."""
 
-    def __init__(self, site: Site, plan_id: str, report: Report) -> None:
-        self._site, self._plan, self._report = site, plan_id, report
+    def __init__(self, site: Site, plan_id: str, report: Report, *, suspect: bool) -> None:
+        self._site, self._plan, self._report, self._suspect = site, plan_id, report, suspect
+        self._copying: dict[str, Copying] = {}
+        self._tombstones = Tombstones(site)
         self._held = HeldRecords(site)
         self._kin: dict[str, Kin] = {}
         self._proofs: dict[str, LocationProof] = {}
@@ -115,7 +121,7 @@ class _Purger:
         """Bring these acts to their end, one group that is read, archived and deleted together."""
         records = self._site.records(each.source)
         by_ref = {_ref(act, each.source): act for act in acts}
-        families = self._ready(each, records, by_ref)
+        families = self._with_documents(each, records, self._ready(each, records, by_ref), by_ref)
         segments = self._archived(each, [(by_ref[family.root.ref], family) for family in families])
         for start in range(0, len(families), records.batch):
             interrupted(self._site)
@@ -140,11 +146,11 @@ class _Purger:
         self._write_missing(each, by_ref, dict(zip(missing, gone(records, missing), strict=True)))
         kin = self._kin.setdefault(each.source, Kin(self._site, each.source, records))
         families = []
-        for family in kin.grow(found):
+        for family in kin.grow(found, documents=each.rule.documents):
             act = by_ref[family.root.ref]
             if family.problem is not None:
                 steps.append(self._step(act, "skipped", family.problem[1]))
-            elif why := _new_members(act, family):
+            elif why := _new_members(act, family) or self._other_documents(act, family):
                 steps.append(self._step(act, "conflict", why))
             else:
                 families.append(family)
@@ -170,14 +176,16 @@ class _Purger:
             for ref, act in by_ref.items()
             if act.seq in done
         ]
+        self._settle(each, [act for act in by_ref.values() if act.seq in done])
         data = {"source": each.source, "rule": each.rule.id, "records": purged, "found": "deleted by an earlier run"}
         self._write(steps, event="records_purged" if purged else None, data=data)
 
     def _missing(self, act: Act, status: Status) -> ActStep:
         """What to say of a record that is not there: we deleted it and could not write that down, or a user did."""
-        if status is Status.DONE and act.state == "archived":
+        segment = Segment.from_detail(act.detail) if act.state == "archived" else None
+        if segment is not None and (status is Status.DONE or (status is Status.REFUSED and _is_deleting(act))):
             self._report.count("done")
-            return ActStep(act.seq, "done", act.detail)
+            return ActStep(act.seq, "done", segment.detail())
         if status is Status.DONE:
             return self._step(act, "skipped", "it was deleted before this run came to it")
         if status is Status.CONFLICT:
@@ -202,14 +210,65 @@ class _Purger:
         self._write(steps)
         return free
 
+    # -- documents ---------------------------------------------------------------------------------------------
+
+    def _other_documents(self, act: Act, family: Family) -> str:
+        """How the documents of a family are not what was approved any more; empty if they are."""
+        if not family.unmoved:
+            return ""
+        placed, kept = self._decided(family)
+        return kept or differs(act, placed, family)
+
+    def _decided(self, family: Family) -> tuple[list[Placed], str]:
+        placed, kept = Deciding(self._site, self._targets(), self._tombstones).of(family)
+        return placed, kept.text if kept is not None else ""
+
+    def _with_documents(
+        self, each: SourceRule, records: Records, families: Sequence[Family], by_ref: Mapping[RecordRef, Act]
+    ) -> list[Family]:
+        """Copy the documents that go along, and give the families that are still the same afterwards."""
+        if not any(family.unmoved for family in families):
+            return list(families)
+        copying = self._copying.setdefault(each.source, Copying(self._site, each.source, self._suspect))
+        problems = copying.copy(placed for family in families for placed in self._decided(family)[0])
+        failed, left = [], {}
+        for family in families:
+            act = by_ref[family.root.ref]
+            why = next((problems[document.ref] for document in family.unmoved if document.ref in problems), "")
+            if why:
+                failed.append(self._step(act, "failed", why))
+            else:
+                left[family.root.ref] = act
+        self._write(failed)
+        whole, steps = [], []
+        # copying takes its time: what somebody has changed meanwhile stays
+        for family in self._ready(each, records, left):
+            why = copying.unsafe(family)
+            if why:
+                steps.append(self._step(left[family.root.ref], "conflict", why))
+            else:
+                whole.append(family)
+        self._write(steps)
+        return whole
+
+    def _settle(self, each: SourceRule, acts: Sequence[Act]) -> None:
+        """Write down which documents went with these records."""
+        with_documents = [act for act in acts if act.body.get("documents")]
+        if with_documents:
+            copying = self._copying.setdefault(each.source, Copying(self._site, each.source, self._suspect))
+            copying.settle(with_documents)
+
+    def copied(self) -> Mapping[str, Tally]:
+        """By source, what was copied before it could go."""
+        return {source: copying.tally for source, copying in self._copying.items()}
+
     # -- archiving ---------------------------------------------------------------------------------------------
 
     def _archived(self, each: SourceRule, pairs: Sequence[tuple[Act, Family]]) -> dict[RecordRef, Segment]:
         """Every family in a verified segment: the one that an earlier run wrote, or a new one."""
         segments: dict[RecordRef, Segment] = {}
         by_stores: dict[tuple[str, ...], list[tuple[Act, Family]]] = defaultdict(list)
-        tariffs = self._site.tariffs
-        targets = [Target(name, self._proof(name), tariffs.get(name)) for name in sorted(self._site.stores)]
+        targets = self._targets()
         for act, family in pairs:
             stores = self._stores(each, act, family, targets)
             before = Segment.from_detail(act.detail) if act.state == "archived" else None
@@ -237,6 +296,10 @@ class _Purger:
             last = decision.reasons[-1].text if decision.reasons else "nothing permits it"
             raise Drift(f"the archive of {act.subject} may not go to {', '.join(planned)} as planned: {last}")
         return planned
+
+    def _targets(self) -> list[Target]:
+        tariffs = self._site.tariffs
+        return [Target(name, self._proof(name), tariffs.get(name)) for name in sorted(self._site.stores)]
 
     def _proof(self, name: str) -> LocationProof:
         """A proof of the store's place that is good now, or else a fresh one."""
@@ -266,6 +329,8 @@ class _Purger:
         segments: Mapping[RecordRef, Segment],
     ) -> None:
         """Delete one batch of archived records, and write down what became of each."""
+        # a CRM without a bin does not say what was deleted: what is gone after this, and archived, was purged
+        self._write([ActStep(a.seq, "archived", segments[f.root.ref].detail(deleting=True)) for a, f in batch])
         deletions = [Deletion(family.root.ref, family.root.etag) for _, family in batch]
         outcomes = delete(self._site, records, deletions, hard=each.rule.hard) if deletions else []
         steps, purged = [], []
@@ -278,6 +343,8 @@ class _Purger:
             said = outcome.reason or outcome.status.value
             why = f"the CRM refuses: {said}" if outcome.status is Status.REFUSED else said
             steps.append(self._step(act, _STATE[outcome.status], why))
+        deleted = {step.seq for step in steps if step.state == "done"}
+        self._settle(each, [act for act, _ in batch if act.seq in deleted])
         data = {"source": each.source, "rule": each.rule.id, "records": purged}
         self._write(steps, event="records_purged" if purged else None, data=data)
         self._site.progress("purge", self._report.states["done"], None)
@@ -293,6 +360,11 @@ class _Purger:
 
 def _ref(act: Act, source: str) -> RecordRef:
     return RecordRef(source, act.part, act.subject.removeprefix(f"{source}/{act.part}/"))
+
+
+def _is_deleting(act: Act) -> bool:
+    """Whether an earlier run came as far as the call that deletes the record."""
+    return '"deleting":true' in act.detail
 
 
 def _new_members(act: Act, family: Family) -> str:
@@ -325,6 +397,21 @@ def _say(site: Site, row: PlanRow, report: Report, before: Mapping[str, Storage]
             f"Deleted is not freed: records lie in the CRM's bin for up to {max(bins)} days and count until then."
         )
     report.data["storage"] = storage
+
+
+def _say_copied(report: Report, tallies: Mapping[str, Tally]) -> None:
+    """What was copied before its record went, and what of it the CRM keeps."""
+    report.data["documents"] = {source: asdict(tally) for source, tally in tallies.items()}
+    for source, tally in tallies.items():
+        report.lines.append(
+            f"{source}: {tally.copied} versions of documents ({tally.bytes} bytes) were copied first; {tally.gone} "
+            f"documents went with their records."
+        )
+        if tally.stays:
+            report.lines.append(
+                f"{source}: {tally.stays} of the copied documents stay in the CRM: it deletes no file that lives on "
+                "without the record."
+            )
 
 
 def _storage(storage: Storage) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Bring purged records back: out of the CRM's bin, or made anew from the archive, parents before children.
 
 A record that is made anew has a new id; references to it are rewritten. What the CRM does not let anybody set is said,
-record by record. How far this came is written down after every call, so that a second run makes nothing twice.
+record by record. What is about to be made is written down before every call, and how far it came afterwards: a run that
+does not know what became of a creation looks for it first, and makes nothing twice.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from offloader.disposition import archive
 from offloader.disposition.acts import acts_of
 from offloader.disposition.archive import Archived, Segment
 from offloader.disposition.deleting import in_batches
+from offloader.disposition.documents import put_back
+from offloader.disposition.doubtful import SETTLED, Begun, look
 from offloader.disposition.families import Family
 from offloader.disposition.planning import KIND
 from offloader.errors import ConfigError, IntegrityError, OffloaderError, Permanent
 from offloader.ledger.disposing import Act, ActStep
 from offloader.model import DocumentRef
+from offloader.moves.identity import check_identity
 from offloader.moves.site import Site
 from offloader.moves.tombstoned import mark
 from offloader.ports import Status
@@ -32,11 +37,15 @@ GROUP = 500
 
 @dataclass(slots=True)
 class Revived:
-    """What came back. `ids`: record as it was → as it is, where it was made anew; `lost`: record → fields not set."""
+    """What came back. `ids`: record as it was → as it is, where it was made anew; `lost`: record → fields not set.
+
+    `unclear`: records of which nobody can tell whether they are there, so they are not made again.
+    """
 
     undeleted: int = 0
     created: int = 0
     failed: int = 0
+    unclear: int = 0
     ids: dict[str, str] = field(default_factory=dict)
     lost: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -47,6 +56,7 @@ class Revived:
             "undeleted": self.undeleted,
             "created": self.created,
             "failed": self.failed,
+            "unclear": self.unclear,
             "ids": self.ids,
             "lost": self.lost,
             "notes": self.notes,
@@ -57,7 +67,7 @@ class Revived:
 def revive(site: Site, what: Sequence[str]) -> Revived:
     """Bring back what these plans deleted, or these records (SOURCE/TYPE/ID) with what went with them.
 
-    Raises ConfigError, with nothing done, for what no purge deleted.
+    Raises, with nothing done, ConfigError for what no purge deleted, and Refused for a CRM that is not the one it was.
     """
     revived = Revived()
     chosen = _without_erased(site, [pair for each in what for pair in _chosen(site, each)], revived)
@@ -65,9 +75,10 @@ def revive(site: Site, what: Sequence[str]) -> Revived:
     by_source: dict[str, list[tuple[str, Act]]] = defaultdict(list)
     for plan, act in chosen:
         by_source[act.subject.partition("/")[0]].append((plan, act))
+    check_identity(site, sorted(by_source))
     try:
         for source, pairs in by_source.items():
-            reviver = _Reviver(site, source, revived, wanted)
+            reviver = _Reviver(site, source, revived, wanted, sorted({plan for plan, _ in pairs}))
             for start in range(0, len(pairs), GROUP):
                 reviver.bring_back(pairs[start : start + GROUP])
             reviver.close_circles()
@@ -121,41 +132,63 @@ def _members(act: Act) -> list[str]:
     return [f"{source}/{name}/{id_}" for name, id_, _ in act.body["with"]]
 
 
+#: what to create, and references that it cannot have yet: field, id of the record as it was
+_Draft = tuple[Record, list[tuple[str, str]]]
+
+
 @dataclass(slots=True)
 class _Work:
-    """One family on its way back. `ids`: record as it was → as it is."""
+    """One family on its way back. `ids`: record as it was → as it is.
+
+    `creating`: records that a call was about to make → when; `waiting`: record as it is, field, and the id of the
+    record as it was to which it shall lead.
+    """
 
     plan: str
     act: Act
     family: Family
     ids: dict[str, str]
+    creating: dict[str, str] = field(default_factory=dict)
+    waiting: list[tuple[str, str, str]] = field(default_factory=list)
     failed: bool = False
 
     def detail(self) -> str:
-        return json.dumps({**json.loads(self.act.detail), "as": self.ids}, sort_keys=True, separators=(",", ":"))
+        value = {**json.loads(self.act.detail), "as": self.ids, "creating": self.creating, "waiting": self.waiting}
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def whole(self) -> bool:
+        return all(str(record.ref) in self.ids for record in self.family.records)
 
 
 class _Reviver:
     """Brings records of one source back."""
 
-    def __init__(self, site: Site, source: str, revived: Revived, wanted: set[str]) -> None:
+    def __init__(self, site: Site, source: str, revived: Revived, wanted: set[str], plans: Sequence[str]) -> None:
         self._site, self._source, self._revived, self._wanted = site, source, revived, wanted
         self._records: Records = site.records(source)
         self._types: dict[str, RecordType] = {}
         self._segments: dict[str, Archived] = {}
-        #: id as it was → id as it is
+        #: id as it was → id as it is, those of earlier runs included
         self._ids: dict[str, str] = {}
-        #: references to records that were not there yet: record, field, id as it was
-        self._open: list[tuple[RecordRef, str, str]] = []
+        #: records as they are that an archived one has become
+        self._taken: set[str] = set()
+        #: families with references to records that were not there yet
+        self._open: list[_Work] = []
+        for plan in plans:
+            for page in acts_of(site, plan, {"done", "restored"}):
+                for act in page:
+                    self._know(_begun(act))
 
     def bring_back(self, pairs: Sequence[tuple[str, Act]]) -> None:
         """Undelete what the bin holds, and make the rest anew."""
-        fresh = [(plan, act) for plan, act in pairs if not _begun(act)]
-        answers = in_batches(self._records, [_ref(act) for _, act in fresh], self._records.undelete)
+        fresh = [(plan, act) for plan, act in pairs if not _touched(act)]
+        back = self._undeleted([_ref(act) for _, act in fresh])
         binned: dict[str, list[ActStep]] = defaultdict(list)
-        rest = [(plan, act) for plan, act in pairs if _begun(act)]
-        for (plan, act), answer in zip(fresh, answers, strict=True):
-            if answer.status is Status.DONE:
+        rest = [(plan, act) for plan, act in pairs if _touched(act)]
+        for plan, act in fresh:
+            if _ref(act) in back:
+                self._put_back(act)
                 binned[plan].append(ActStep(act.seq, "restored", act.detail))
                 self._revived.undeleted += 1
             else:
@@ -165,23 +198,37 @@ class _Reviver:
                 plan, steps, event="records_undeleted", data={"acts": [s.seq for s in steps]}
             )
         works = [work for plan, act in rest if (work := self._work(plan, act)) is not None]
-        for work in works:
-            self._ids.update({_id(old): _id(new) for old, new in work.ids.items()})
         self._make(works)
-        self._finish(works)
+        self._open += [work for work in works if work.waiting]
+        self._finish([work for work in works if not work.waiting])
+
+    def _undeleted(self, refs: Sequence[RecordRef]) -> set[RecordRef]:
+        """Those that are there under their own ids: out of the bin now, or by a call whose answer was lost."""
+        answers = in_batches(self._records, refs, self._records.undelete)
+        back = {ref for ref, answer in zip(refs, answers, strict=True) if answer.status is Status.DONE}
+        left = [ref for ref in refs if ref not in back]
+        there = in_batches(self._records, left, self._records.fetch)
+        return back | {ref for ref, record in zip(left, there, strict=True) if record is not None}
+
+    def _know(self, ids: Mapping[str, str]) -> None:
+        self._ids.update({_id(old): _id(new) for old, new in ids.items()})
+        self._taken.update(ids.values())
 
     def close_circles(self) -> None:
         """Set the references that could not be set when their records were made."""
         sets: dict[RecordRef, dict[str, Value]] = defaultdict(dict)
-        for ref, name, old in self._open:
+        for new, name, old in (each for work in self._open for each in work.waiting):
             if old in self._ids:
-                sets[ref][name] = self._ids[old]
+                sets[_named_ref(new)][name] = self._ids[old]
             else:
-                self._revived.notes.append(f"{ref}: {name} named a record that did not come back")
+                self._revived.notes.append(f"{new}: {name} named a record that did not come back")
         changed = [Record(ref=ref, etag="", modified=None, fields=fields) for ref, fields in sorted(sets.items())]
         for record, answer in zip(changed, in_batches(self._records, changed, self._records.set_fields), strict=True):
             if answer.status is not Status.DONE:
                 self._revived.notes.append(f"{record.ref}: {', '.join(record.fields)} not set: {answer.reason}")
+        for work in self._open:
+            work.waiting.clear()
+        self._finish(self._open)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -199,7 +246,8 @@ class _Reviver:
             self._fail(act.subject, f"not in the bin, and its archive cannot be read: {error}")
             return None
         self._types.update(archived.types)
-        return _Work(plan, act, family, dict(_begun(act)))
+        waiting = [(str(new), str(name), str(old)) for new, name, old in _noted(act, "waiting", [])]
+        return _Work(plan, act, family, dict(_begun(act)), dict(_noted(act, "creating", {})), waiting)
 
     def _read(self, segment: Segment) -> Archived:
         if segment.key not in self._segments:
@@ -239,28 +287,84 @@ class _Reviver:
             ]
 
     def _create(self, group: Sequence[tuple[_Work, Record]]) -> None:
-        drafts = [self._draft(record) for _, record in group]
-        answers = self._records.create([draft for draft, _ in drafts])
-        touched: dict[str, dict[int, _Work]] = defaultdict(dict)
-        for (work, record), (draft, waiting), given in zip(group, drafts, answers, strict=True):
-            answer = given if given.status is Status.DONE else self._without(record, draft, given)
-            if answer.status is not Status.DONE or answer.ref is None:
+        """Make records; what an earlier call was about to make is looked for first."""
+        drafts = {str(record.ref): self._draft(record) for _, record in group}
+        pairs = self._without_found(group, drafts)
+        if not pairs:
+            return
+        now = self._site.context.now().isoformat()
+        for work, record in pairs:
+            work.creating[str(record.ref)] = now
+        self._write([work for work, _ in pairs])
+        answers = self._records.create([drafts[str(record.ref)][0] for _, record in pairs])
+        unanswered = []
+        for (work, record), given in zip(pairs, answers, strict=True):
+            draft, waiting = drafts[str(record.ref)]
+            answer = given if given.status in (Status.DONE, Status.RETRY) else self._without(record, draft, given)
+            if answer.status is Status.RETRY:
+                unanswered.append((work, record))
+            elif answer.status is Status.DONE and answer.ref is not None:
+                self._claim(work, record, answer.ref, waiting)
+            else:
+                work.creating.pop(str(record.ref), None)
                 self._fail(str(record.ref), answer.reason or answer.status.value)
                 work.failed = work.failed or record is work.family.root
-                continue
-            made = answer.ref
-            work.ids[str(record.ref)] = str(made)
-            self._ids[record.ref.id] = made.id
-            self._revived.ids[str(record.ref)] = str(made)
-            self._revived.created += 1
-            self._open += [(made, name, old) for name, old in waiting]
-            touched[work.plan][work.act.seq] = work
-        for plan, works in touched.items():
-            steps = [ActStep(seq, "done", work.detail()) for seq, work in works.items()]
-            data = {"records": [[old, new] for work in works.values() for old, new in work.ids.items()]}
-            self._site.ledger.advance_acts(plan, steps, event="records_created", data=data)
+        self._without_found(unanswered, drafts)
+        self._write([work for work, _ in pairs], event="records_created")
 
-    def _draft(self, record: Record) -> tuple[Record, list[tuple[str, str]]]:
+    def _without_found(
+        self, group: Sequence[tuple[_Work, Record]], drafts: Mapping[str, _Draft]
+    ) -> list[tuple[_Work, Record]]:
+        """Those of a group that are to be made. A creation without an answer is claimed if it is there; if nobody can
+        tell, or a call may still be at work, its record is left out and said."""
+        doubtful = [(work, record) for work, record in group if str(record.ref) in work.creating]
+        begun = [
+            Begun(drafts[str(record.ref)][0], datetime.fromisoformat(work.creating[str(record.ref)]))
+            for work, record in doubtful
+        ]
+        found = look(self._records.made, begun, self._types, self._taken)
+        out = set()
+        for number, (work, record) in enumerate(doubtful):
+            over = begun[number].at + SETTLED
+            if number in found.made:
+                self._claim(work, record, found.made[number], drafts[str(record.ref)][1])
+            elif number in found.unclear:
+                self._doubt(work, record, "new records are there that are not quite the same: look, and delete or keep")
+            elif self._site.context.now() < over:
+                self._doubt(work, record, f"it is not there yet: run again after {over:%Y-%m-%d %H:%M} UTC")
+            else:
+                continue
+            out.add(number)
+        left_out = {id(doubtful[number][1]) for number in out}
+        self._write([doubtful[number][0] for number in sorted(out)])
+        return [(work, record) for work, record in group if id(record) not in left_out]
+
+    def _claim(self, work: _Work, record: Record, made: RecordRef, waiting: Sequence[tuple[str, str]]) -> None:
+        """Note that a record stands in the CRM again as `made`."""
+        name = str(record.ref)
+        work.creating.pop(name, None)
+        work.ids[name] = str(made)
+        work.waiting += [(str(made), field_name, old) for field_name, old in waiting]
+        self._know({name: str(made)})
+        self._revived.ids[name] = str(made)
+        self._revived.created += 1
+
+    def _doubt(self, work: _Work, record: Record, why: str) -> None:
+        work.failed = True
+        self._revived.unclear += 1
+        self._revived.notes.append(f"{record.ref}: the answer to its creation was lost, and {why}")
+
+    def _write(self, works: Sequence[_Work], event: str | None = None) -> None:
+        """Write down how far families have come."""
+        by_plan: dict[str, dict[int, _Work]] = defaultdict(dict)
+        for work in works:
+            by_plan[work.plan][work.act.seq] = work
+        for plan, mine in by_plan.items():
+            steps = [ActStep(seq, "done", work.detail()) for seq, work in mine.items()]
+            data = {"records": [[old, new] for work in mine.values() for old, new in work.ids.items()]}
+            self._site.ledger.advance_acts(plan, steps, event=event if data["records"] else None, data=data)
+
+    def _draft(self, record: Record) -> _Draft:
         """What to create, with references as they are now; and references to records that are still to come."""
         described = self._types[record.ref.type]
         fields: dict[str, Value] = {}
@@ -272,11 +376,10 @@ class _Reviver:
                 continue
             if not each.creatable:
                 lost.append(each.name)
+            elif each.refers_to and isinstance(value, str) and value in self._ids:
+                fields[each.name] = self._ids[value]
             elif each.refers_to and isinstance(value, str) and self._is_wanted(each.refers_to, value):
-                if value in self._ids:
-                    fields[each.name] = self._ids[value]
-                else:
-                    waiting.append((each.name, value))
+                waiting.append((each.name, value))
             else:
                 fields[each.name] = value
         if lost:
@@ -298,10 +401,17 @@ class _Reviver:
                 continue
             fields = {name: kept for name, kept in draft.fields.items() if name != each.name}
             (answer,) = self._records.create([replace(draft, fields=fields)])
+            if answer.status is Status.RETRY:
+                return answer
             if answer.status is Status.DONE:
                 self._revived.notes.append(f"{record.ref}: made without {each.name}: {refused.reason}")
                 return answer
         return refused
+
+    def _put_back(self, act: Act) -> None:
+        """Documents that went with a record hang on it again, before it counts as restored."""
+        for problem in put_back(self._site, act, self._ids):
+            self._revived.notes.append(problem)
 
     # -- noting ------------------------------------------------------------------------------------------------
 
@@ -312,7 +422,8 @@ class _Reviver:
     def _finish(self, works: Sequence[_Work]) -> None:
         steps: dict[str, list[ActStep]] = defaultdict(list)
         for work in works:
-            if all(str(record.ref) in work.ids for record in work.family.records):
+            if work.whole:
+                self._put_back(work.act)
                 steps[work.plan].append(ActStep(work.act.seq, "restored", work.detail()))
             elif not work.failed:
                 missing = len(work.family.records) - len(work.ids)
@@ -323,11 +434,25 @@ class _Reviver:
 
 def _begun(act: Act) -> Mapping[str, str]:
     """What an earlier run made of an act's family already."""
-    try:
-        found = json.loads(act.detail).get("as", {})
-    except (ValueError, AttributeError):
-        return {}
+    found = _noted(act, "as", {})
     return found if isinstance(found, dict) else {}
+
+
+def _touched(act: Act) -> bool:
+    """Whether an earlier run began to make something of an act's family."""
+    return bool(_begun(act) or _noted(act, "creating", {}))
+
+
+def _noted(act: Act, name: str, otherwise: Any) -> Any:
+    """What an act remembers of its restore."""
+    try:
+        return json.loads(act.detail).get(name, otherwise)
+    except (ValueError, AttributeError):
+        return otherwise
+
+
+def _named_ref(name: str) -> RecordRef:
+    return RecordRef(*name.split("/", 2))
 
 
 def _id(name: str) -> str:
@@ -335,5 +460,4 @@ def _id(name: str) -> str:
 
 
 def _ref(act: Act) -> RecordRef:
-    source, type_, id_ = act.subject.split("/", 2)
-    return RecordRef(source, type_, id_)
+    return _named_ref(act.subject)

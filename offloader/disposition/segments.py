@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from offloader.moves.catalog import PREFIX
 from offloader.ports import Lock, Store
 
 Gone = Callable[[DocumentRef], bool]
+#: whether a line, as it is read, says what shall not be said any more
+Telling = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(slots=True)
@@ -33,16 +35,16 @@ class Rewritten:
     left: list[tuple[str, tuple[Lock, ...]]] = field(default_factory=list)
 
 
-def without(store: Store, gone: Gone, *, bypass: bool = False) -> Rewritten:
+def without(store: Store, gone: Gone, *, telling: Telling | None = None, bypass: bool = False) -> Rewritten:
     """Rewrite every segment of the store that names one of these documents, and its list of checksums.
 
-    `bypass`: pass by locks that may be passed by. Raises IntegrityError naming a segment that is damaged (it is left as
-    it is), and what the store raises.
+    `telling`: leave out only those of their lines. `bypass`: pass by locks that may be passed by. Raises
+    IntegrityError naming a segment that is damaged (it is left as it is), and what the store raises.
     """
     done = Rewritten()
     for key, _ in list(store.list(PREFIX)):
         if key.endswith((".jsonl", ".states")):
-            _segment(store, key, gone, done, bypass=bypass)
+            _segment(store, key, lambda line: _names(line, gone, telling), done, bypass=bypass)
     return done
 
 
@@ -53,9 +55,9 @@ def names(store: Store, gone: Gone) -> Iterator[str]:
             yield key
 
 
-def _segment(store: Store, key: str, gone: Gone, done: Rewritten, *, bypass: bool) -> None:
+def _segment(store: Store, key: str, out: Callable[[bytes], bool], done: Rewritten, *, bypass: bool) -> None:
     lines = _lines(store, key)
-    keep = [line for line in lines if not _names(line, gone)]
+    keep = [line for line in lines if not out(line)]
     if len(keep) == len(lines):
         return
     stem, suffix = key.rsplit(".", 1)
@@ -101,11 +103,12 @@ def _ref(line: bytes) -> DocumentRef:
     return DocumentRef(value["source"], value["kind"], value["id"])
 
 
-def _names(line: bytes, gone: Gone) -> bool:
-    """Whether a line is about one of them, also as what one was restored to."""
+def _names(line: bytes, gone: Gone, telling: Telling | None) -> bool:
+    """Whether a line is about one of them, also as what one was restored to, and tells what it shall not."""
     value = _value(line)
     refs = [value, value["as"]] if "as" in value else [value]
-    return any(gone(DocumentRef(each["source"], each["kind"], each["id"])) for each in refs)
+    about = any(gone(DocumentRef(each["source"], each["kind"], each["id"])) for each in refs)
+    return about and (telling is None or any(map(telling, refs)))
 
 
 def _sums(lines: list[bytes]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -189,21 +189,37 @@ def add_months(day: date, months: int) -> date:
     raise ValueError(f"no day {months} months after {day}")
 
 
-def receive(site: Site, kind: str, subject: Subject, received: date | None = None) -> RequestRow:
+def receive(site: Site, kind: str, subject: Subject, received: date | None = None, ground: str = "") -> RequestRow:
     """The open request of this kind about the subject, or a new one that was received that day (today).
 
-    An answer is due within one month (GDPR Article 12(3)). Raises ConfigError for a day that is still to come.
+    An answer is due within one month (GDPR Article 12(3)). `ground`: the letter of Article 17(1) that it rests on; one
+    that is given later counts from then on. Raises ConfigError for a day that is still to come.
     """
     today = site.context.now().date()
     mark = subject.mark(site)
     for row in site.ledger.requests():
         if row.kind == kind and row.subject_mark == mark and row.state in OPEN:
-            return row
+            return _grounded(site, row, ground)
     day = received or today
     if day > today:
         raise ConfigError(f"a request that was received on {day} is still to come")
-    draft = RequestRow(kind=kind, subject_mark=mark, subject=subject.as_json(), received=day, due=add_months(day, 1))
+    draft = RequestRow(
+        kind=kind,
+        subject_mark=mark,
+        subject=subject.as_json(),
+        received=day,
+        due=add_months(day, 1),
+        detail={"ground": ground} if ground else {},
+    )
     return request_of(site, site.ledger.save_request(draft))
+
+
+def _grounded(site: Site, row: RequestRow, ground: str) -> RequestRow:
+    if not ground or row.detail.get("ground") == ground:
+        return row
+    row = replace(row, detail={**row.detail, "ground": ground})
+    site.ledger.save_request(row)
+    return row
 
 
 def request_of(site: Site, name: str) -> RequestRow:

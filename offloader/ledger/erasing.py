@@ -16,6 +16,7 @@ from offloader.errors import Permanent
 from offloader.ledger import codec
 from offloader.ledger.bulk import chunks
 from offloader.ledger.journal import Journal, plain, stamp
+from offloader.ledger.scanning import Prepared
 from offloader.ledger.schema import (
     copies,
     deletions,
@@ -101,6 +102,26 @@ def erase(graves: Sequence[Grave]) -> Callable[[Connection, Journal], None]:
             connection.execute(update(documents).where(documents.c.pk == row.pk).values(**values))
             for table in (former_refs, deletions):
                 connection.execute(delete(table).where(table.c.document == row.pk))
+
+    return job
+
+
+def redact(changed: Mapping[int, Document]) -> Callable[[Connection, Journal], None]:
+    """A job that makes each document (by number) this one, which hangs on fewer records; an event says how many.
+
+    Raises Permanent for an unknown number.
+    """
+    prepared = {pk: Prepared.of(document) for pk, document in changed.items()}
+
+    def job(connection: Connection, journal: Journal) -> None:
+        for pk, new in prepared.items():
+            body = connection.execute(select(documents.c.body).where(documents.c.pk == pk)).scalar()
+            if body is None:
+                raise Permanent(f"the ledger knows no document number {pk}")
+            values = {"body": new.body, "fingerprint": new.fingerprint}
+            connection.execute(update(documents).where(documents.c.pk == pk).values(**values))
+            fewer = len(codec.load(body).get("parents", ())) - len(new.document.parents)
+            journal.add("redacted", document=pk, data={"records": fewer})
 
     return job
 

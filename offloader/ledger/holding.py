@@ -64,19 +64,32 @@ def add(path: Path, now: datetime, draft: Hold, sign: Sign) -> Hold:
         hold = replace(draft, id=f"{prefix}{count + 1:04d}", at=stamp(now))
         hold = replace(hold, matter=plain(hold.matter), reason=plain(hold.reason))
         hold = replace(hold, signature=sign(hold.statement()))
-        row = {
-            "id": hold.id,
-            "matter": hold.matter,
-            "scope": canonical(hold.scope.as_json()),
-            "reason": hold.reason,
-            "freezes_moves": hold.freezes_moves,
-            "person": hold.person,
-            "proof": hold.proof,
-            "at": hold.at,
-            "signature": hold.signature,
-        }
-        connection.execute(insert(holds).values(**row))
+        connection.execute(insert(holds).values(**_row(hold)))
     return hold
+
+
+def _row(hold: Hold) -> dict[str, Any]:
+    names = ("id", "matter", "reason", "freezes_moves", "person", "proof", "at", "signature")
+    return {name: getattr(hold, name) for name in names} | {"scope": canonical(hold.scope.as_json())}
+
+
+def _release_row(said: Release) -> dict[str, Any]:
+    return {name: getattr(said, name) for name in ("hold", "person", "proof", "reason", "at", "signature")}
+
+
+def put_back(found: Sequence[Hold]) -> Callable[[Connection, Journal], None]:
+    """A job that writes down holds with their releases as they were, each one's events still to come."""
+
+    def job(connection: Connection, _journal: Journal) -> None:
+        for hold in found:
+            connection.execute(insert(holds).values(**_row(hold)))
+            for each in hold.releases:
+                connection.execute(insert(hold_releases).values(**_release_row(each)))
+            if hold.released_at is not None:
+                ended = update(holds).where(holds.c.id == hold.id).values(released_at=hold.released_at)
+                connection.execute(ended)
+
+    return job
 
 
 def release(path: Path, now: datetime, draft: Release, sign: Sign, judge: Judge) -> Hold:
@@ -98,8 +111,7 @@ def release(path: Path, now: datetime, draft: Release, sign: Sign, judge: Judge)
                 )
         mine = replace(draft, at=stamp(now), reason=plain(draft.reason))
         mine = replace(mine, signature=sign(mine.statement()))
-        row = {name: getattr(mine, name) for name in ("hold", "person", "proof", "reason", "at", "signature")}
-        connection.execute(insert(hold_releases).values(**row))
+        connection.execute(insert(hold_releases).values(**_release_row(mine)))
         agreed = (*hold.releases, mine)
         counting = [each for each in hold.releases if not judge.doubt(each.person, each.statement(), each.signature)]
         ended = mine.at if len(counting) + 1 >= PEOPLE else None
@@ -112,7 +124,8 @@ def note(connection: Connection, journal: Journal) -> None:
     """A job that writes the events of holds and releases that have none yet."""
     for hold in read(connection):
         if hold.noted is None:
-            journal.add("hold", data={**hold.statement(), "signature": hold.signature})
+            data = {**hold.statement(), "pks": list(hold.scope.pks), "signature": hold.signature}
+            journal.add("hold", data=data)
             connection.execute(update(holds).where(holds.c.id == hold.id).values(noted=journal.head.seq))
         for number, each in enumerate(hold.releases, 1):
             if each.noted is None:

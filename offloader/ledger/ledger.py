@@ -11,6 +11,7 @@ from sqlalchemy import Engine, delete, insert
 from sqlalchemy.engine import Connection
 
 from offloader.errors import Refused
+from offloader.holds import Hold
 from offloader.ledger import (
     approving,
     checkpointing,
@@ -74,6 +75,14 @@ class Ledger(Reader):
         """
         prepared = prepare(source, kind, page)
         return self._write(lambda c, j: Recorder(c, j, source, kind).record(page, prepared, since))
+
+    def record_documents(self, source: str, kind: str, documents: Sequence[Document]) -> None:
+        """Write down documents that were read outside of a scan, as `record_page` does; no scan comes further by it.
+
+        Raises Permanent if they are of another source or kind.
+        """
+        prepared = prepare(source, kind, Page(documents=tuple(documents)))
+        self._write(lambda c, j: Recorder(c, j, source, kind).note(prepared))
 
     def mark_deleted(self, refs: Sequence[DocumentRef]) -> None:
         """Note that the CRM no longer has these documents of one kind. One that a scan shows again is alive again."""
@@ -148,6 +157,13 @@ class Ledger(Reader):
         """
         self._write(erasing.erase(graves))
 
+    def redact_documents(self, changed: Mapping[int, Document]) -> None:
+        """Make each of these documents (by number) this one, which hangs on fewer records than before.
+
+        Raises Permanent for an unknown number.
+        """
+        self._write(erasing.redact(changed))
+
     def compact(self) -> None:
         """Write the file anew, so that nothing of what was erased can be read in it any more."""
         if self._held is None:
@@ -185,6 +201,10 @@ class Ledger(Reader):
         """Freeze an open plan: neither its items nor its header change after this. Raises like add_plan_items."""
         self._write(planning.seal(plan_id, sha256, totals))
 
+    def drop_plan(self, plan_id: str) -> None:
+        """Give up a plan of acts that is still open: it is superseded, and has none. Raises like add_plan_items."""
+        self._write(planning.drop(plan_id))
+
     def set_plan_status(self, plan_id: str, status: str) -> None:
         """Set the status. Raises Refused for `open`, and for what needs a seal that is not there."""
         self._write(planning.set_status(plan_id, status))
@@ -213,6 +233,11 @@ class Ledger(Reader):
         if self._held is not None and self.unnoted_holds():
             self._write(holding.note)
 
+    def put_back_holds(self, found: Sequence[Hold]) -> None:
+        """Write down holds that were read back from stores, with their releases. `note_holds` writes their events."""
+        if found:
+            self._write(holding.put_back(found))
+
     def add_checkpoint(self, row: CheckpointRow, edge: str) -> None:
         """Write down a checkpoint of the event log, and the Merkle tree's right edge (JSON) at it."""
         self._write(checkpointing.add(row, edge))
@@ -220,6 +245,11 @@ class Ledger(Reader):
     def set_checkpoint_stores(self, size: int, stores: Mapping[str, str]) -> None:
         """Note which stores hold a copy of the checkpoint over so many events, and under which key."""
         self._write(checkpointing.set_stores(size, stores))
+
+    @property
+    def writable(self) -> bool:
+        """Whether this was opened for writing."""
+        return self._held is not None
 
     def close(self) -> None:
         """Finish the writes under way, and let the next offloader in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from offloader.audit import canonical
@@ -14,7 +14,7 @@ from offloader.ledger import codec
 from offloader.ledger.bulk import execute_many
 from offloader.ledger.journal import Journal
 from offloader.ledger.scanning import countable
-from offloader.ledger.schema import plan_items, plans
+from offloader.ledger.schema import plan_acts, plan_items, plans
 from offloader.ledger.values import PlanHeader, PlanItem
 
 _INSERT = insert(plan_items)
@@ -84,6 +84,18 @@ def set_status(plan: str, status: str) -> Callable[[Connection, Journal], None]:
         if connection.execute(update(plans).where(plans.c.id == plan).values(status=status)).rowcount != 1:
             raise Permanent(f"the ledger knows no plan {plan}")
         journal.add("plan", data={"plan": plan, "status": status})
+
+    return job
+
+
+def drop(plan: str) -> Callable[[Connection, Journal], None]:
+    """A job that gives up an open plan, and forgets its acts."""
+
+    def job(connection: Connection, journal: Journal) -> None:
+        must_be_open(connection, plan)
+        connection.execute(delete(plan_acts).where(plan_acts.c.plan == plan))
+        connection.execute(update(plans).where(plans.c.id == plan).values(status="superseded"))
+        journal.add("plan", data={"plan": plan, "status": "superseded"})
 
     return job
 

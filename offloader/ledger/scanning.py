@@ -138,12 +138,27 @@ class Recorder:
 
     def record(self, page: Page, prepared: Sequence[Prepared], since: str | None) -> RecordedPage:
         self._scope = self._scan(page, since)
-        for part in chunks(prepared):
-            self._compare(part)
-        self._changes.write(self._connection)
+        self._write(prepared)
         self.mark_deleted(page.deleted)
         changes = self._changes
         return RecordedPage(len(changes.versions), changes.changed, changes.unchanged, tuple(changes.returned))
+
+    def note(self, prepared: Sequence[Prepared]) -> None:
+        """Record documents that no scan has listed; where none was ever begun, the next one is a full one."""
+        key = {"source": self._source, "kind": self._kind}
+        row = self._connection.execute(_SCAN, key).first()
+        if row is None:
+            self._scope = next_pk(self._connection, scans.c.pk)
+            values = {"since": None, "cursor": None, "blind_spots": codec.findings_text(())}
+            self._connection.execute(insert(scans).values(pk=self._scope, **key, **values))
+        else:
+            self._scope = int(row.pk)
+        self._write(prepared)
+
+    def _write(self, prepared: Sequence[Prepared]) -> None:
+        for part in chunks(prepared):
+            self._compare(part)
+        self._changes.write(self._connection)
 
     def _scan(self, page: Page, since: str | None) -> int:
         key = {"source": self._source, "kind": self._kind}

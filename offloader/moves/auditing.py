@@ -210,6 +210,8 @@ def _hear(event: EventText, told: Told, found: Verified) -> None:
     """Note what an event tells of a hold or a release."""
     try:
         data = json.loads(event.text)["data"]
+        if data["type"] == "hold" and "pks" not in data:
+            data["pks"] = data["scope"].pop("pks", [])  # where the numbers once stood
         told[str(data["hold"]), "" if data["type"] == "hold" else str(data["person"])] = data
     except (ValueError, KeyError, TypeError):
         found.breach(f"event {event.seq} tells of a hold, but cannot be read", event.seq)
@@ -287,6 +289,8 @@ def _check_holds(site: Site, told: Told, found: Verified) -> None:
 
 def _check_said(site: Site, said: Hold | Release, told: Mapping[str, Any] | None, what: str, found: Verified) -> None:
     expected = {**said.statement(), "signature": said.signature}
+    if isinstance(said, Hold):
+        expected["pks"] = list(said.scope.pks)
     if told is None:
         if said.noted is None:
             found.notes.append(f"{what} is not in the log yet; the next run writes it there")

@@ -14,12 +14,15 @@ from offloader.errors import IntegrityError, OffloaderError
 from offloader.ledger.checkpointing import EDGE, CheckpointRow, EventText
 from offloader.ledger.journal import stamp
 from offloader.merkle import Frontier, leaf_hash
+from offloader.moves import mirrored
+from offloader.moves.identity import check_owner
 from offloader.moves.site import Site
 
 #: what a checkpoint's statement calls itself
 FORMAT = "offloader-checkpoint-1"
 PREFIX = "checkpoints/"
 PAGE = 5000
+_UNSIGNED = "the checkpoint is not signed: there is no `audit.key` in the configuration"
 #: how many older checkpoints are copied later to a store that did not take them
 _LATE = 50
 
@@ -45,12 +48,14 @@ class Checkpointed:
 
 
 def checkpoint(site: Site) -> Checkpointed | None:
-    """Make a checkpoint if there are new events, and copy what is not copied yet; None for an empty log.
+    """Make a checkpoint if there are new events, and copy what is not copied yet, statements about holds too; None for
+    an empty log.
 
     Only new events are read. Raises IntegrityError naming the event if the log does not go on from the last checkpoint,
     ConfigError if the key cannot be read. A store that takes no copy is a note, and asked again the next time.
     """
     site.ledger.note_holds()
+    unkept = mirrored.keep(site)
     rows = site.ledger.checkpoints()
     size = site.ledger.head().seq
     if rows and size < rows[-1].size:
@@ -61,7 +66,7 @@ def checkpoint(site: Site) -> Checkpointed | None:
         return None
     made = Checkpointed(rows[-1].size, rows[-1].root, bool(rows[-1].signature))
     if not made.signed:
-        made.notes.append("the checkpoint is not signed: there is no `audit.key` in the configuration")
+        made.notes.append(_UNSIGNED)
     for name in site.audit.stores:
         missing = [row for row in rows[-_LATE:] if name not in row.stores]
         note = _copy(site, name, missing) if missing else ""
@@ -69,6 +74,7 @@ def checkpoint(site: Site) -> Checkpointed | None:
             made.notes.append(note)
         else:
             made.stores.append(name)
+    made.notes += unkept
     return made
 
 
@@ -77,7 +83,7 @@ def close(site: Site) -> dict[str, Any] | None:
     try:
         made = checkpoint(site)
         if made is not None and site.audit.key() is None and not site.audit.stores:
-            made.notes.clear()  # nobody asked for more than the ledger's own
+            made.notes = [note for note in made.notes if note != _UNSIGNED]  # nobody asked for more than the ledger's
     except OffloaderError as error:
         return {"error": f"no checkpoint of the event log was made: {error}"}
     return None if made is None else made.as_json()
@@ -171,6 +177,7 @@ def _copy(site: Site, name: str, rows: list[CheckpointRow]) -> str:
         proof = store.prove()
         if not proof.usable_at(site.context.now()):
             return f"no checkpoint is copied to the store {name}: its place is not proven ({proof.summary})"
+        check_owner(site, name, site.sources)
         ledger = _id(site)
         for row in rows:
             key = key_of(ledger, row)

@@ -113,19 +113,40 @@ def claim(site: Site, store: str, sources: Collection[str]) -> None:
     Raises Refused if its mark names another organisation: two CRMs never share one place.
     """
     for source in sources:
-        known = site.ledger.meta(_KNOWN.format(source))
-        if known is None:
-            continue
-        mine, theirs = _mark(source, json.loads(known)), _owner(site, store, source)
-        if theirs is None:
+        mine = _mine(site, source)
+        if mine is not None and not _is_ours(site, store, source, mine):
             site.stores[store].put(_OWNER.format(source), [canonical(mine).encode()])
-        elif not theirs or _differences(theirs, mine):
-            raise Refused(
-                f"the store {store} holds documents of another CRM under the name {source} "
-                f"({_shown(theirs)}; this one is {_shown(mine)}): nothing is written there. Give this one a place of "
-                "its own (bucket, container, folder or prefix)",
-                rule=RULE,
-            )
+
+
+def check_owner(site: Site, store: str, sources: Collection[str]) -> None:
+    """Make sure that no other CRM has put its mark into a store under these sources' names. Leaves none.
+
+    Raises Refused if one has.
+    """
+    for source in sources:
+        mine = _mine(site, source)
+        if mine is not None:
+            _is_ours(site, store, source, mine)
+
+
+def _mine(site: Site, source: str) -> dict[str, str] | None:
+    known = site.ledger.meta(_KNOWN.format(source))
+    return None if known is None else _mark(source, json.loads(known))
+
+
+def _is_ours(site: Site, store: str, source: str, mine: Mapping[str, str]) -> bool:
+    """Whether the store has our mark already; False if it has none. Raises Refused if it has another CRM's."""
+    theirs = _owner(site, store, source)
+    if theirs is None:
+        return False
+    if not theirs or _differences(theirs, mine):
+        raise Refused(
+            f"the store {store} holds documents of another CRM under the name {source} "
+            f"({_shown(theirs)}; this one is {_shown(mine)}): nothing is written there. Give this one a place of "
+            "its own (bucket, container, folder or prefix)",
+            rule=RULE,
+        )
+    return True
 
 
 def _mark(source: str, known: Mapping[str, str]) -> dict[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from offloader.errors import ConfigError, Gone, Refused
 from offloader.holds import Hold, Release, Scope
-from offloader.ledger import holding, open_ledger
+from offloader.ledger import Ledger, holding, open_ledger
 from offloader.model import Document
 from offloader.moves.holding import Holds
+from offloader.moves.mirrored import note, tell
 from offloader.moves.restore import find
 from offloader.moves.site import Site
 
@@ -21,6 +22,8 @@ def add(
     site: Site, *, matter: str, scope: Scope, reason: str, freezes_moves: bool = True, key: str | None = None
 ) -> Hold:
     """Put a hold on what the scope covers, now and later. Works beside a run, which keeps it from its next batch on.
+
+    It stands in the ledger when this returns, and in every store that takes it now; the others are asked again later.
 
     Raises ConfigError for an empty matter, reason or scope, Refused if nobody of the configuration is at work.
     """
@@ -95,10 +98,20 @@ def _with_numbers(site: Site, scope: Scope) -> Scope:
 
 
 def _note(site: Site) -> None:
-    """Write the event now, unless a run has the ledger: then the run does."""
+    """Write the event now, and tell the stores, which may take a while, with the ledger free for others."""
+    _writing(site, Ledger.note_holds)
+    taken, _ = tell(site)
+    _writing(site, lambda ledger: note(ledger, taken))
+
+
+def _writing(site: Site, act: Callable[[Ledger], None]) -> None:
+    """Do this with the ledger, unless a run has it: then the run does."""
+    if site.ledger.writable:
+        act(site.ledger)
+        return
     try:
         with open_ledger(site.ledger.path, now=site.context.now, create=False) as ledger:
-            ledger.note_holds()
+            act(ledger)
     except Refused as error:
         if error.rule != "one-offloader-per-ledger":
             raise

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from offloader.errors import IntegrityError, OffloaderError
 from offloader.ledger import Copy, Step
 from offloader.model import Document, DocumentRef, Link, State
+from offloader.moves import mirrored
 from offloader.moves.catalog import PREFIX, Became, Described, read_segment
 from offloader.moves.site import Site
 from offloader.moves.tombstoned import gather
@@ -32,6 +33,8 @@ class RebuildReport:
     versions: int = 0
     states: dict[str, int] = field(default_factory=dict)
     segments: int = 0
+    #: legal holds that stand again
+    holds: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -113,7 +116,7 @@ class _Found:
 def rebuild(site: Site) -> RebuildReport:
     """Fill an empty ledger from every configured store, reading catalogs whole and asking for the size of each blob.
 
-    Tombstones come back too, so that what was erased is known for it.
+    Tombstones come back too, so that what was erased is known for it, and legal holds.
     """
     report = RebuildReport()
     index = _Index()
@@ -124,7 +127,11 @@ def rebuild(site: Site) -> RebuildReport:
     while batch := list(itertools.islice(found, BATCH)):
         _record(site, batch, report)
     gather(site)
-    site.ledger.record_event("rebuilt", data={"documents": report.documents, "segments": report.segments})
+    holds, problems = mirrored.gather(site)
+    report.holds = sum(hold.released_at is None for hold in holds)
+    report.errors += problems
+    data = {"documents": report.documents, "segments": report.segments, "holds": report.holds}
+    site.ledger.record_event("rebuilt", data=data)
     return report
 
 

@@ -11,6 +11,7 @@ from offloader.ledger import Copy, Entry, Step, VersionEntry
 from offloader.model import Digester, Document, DocumentRef, State, Version
 from offloader.moves.catalog import write_states
 from offloader.moves.holding import Holds
+from offloader.moves.identity import check_identity
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Outcome, Status
 
@@ -44,11 +45,13 @@ def restore(site: Site, entries: Iterable[Entry]) -> RestoreReport:
     """Put these documents back. One that fails stays offloaded, with its link, and is reported.
 
     Restores that were begun and broken off are finished first: otherwise what they have put back would be taken for
-    something new. Raises AuthError and Exhausted: all others would fail alike.
+    something new. Raises AuthError and Exhausted, and Refused for a CRM that is not the one it was: all others would
+    fail alike.
     """
     report = RestoreReport()
     begun = _begun(site)
     for entry in itertools.chain(site.ledger.entries_by_pk(begun), (each for each in entries if each.pk not in begun)):
+        check_identity(site, [entry.document.ref.source])
         try:
             _restore(site, entry, report)
         except (AuthError, Exhausted):

@@ -11,6 +11,7 @@ from offloader.moves.apply import apply_plan, requests_of
 from offloader.moves.approving import OPEN, RULE, check_approvals, standing_of
 from offloader.moves.caps import check_caps
 from offloader.moves.checkpoints import close
+from offloader.moves.identity import check_identity
 from offloader.moves.plan import PlanSummary, make_plan
 from offloader.moves.report import RunReport
 from offloader.moves.restore import finish
@@ -27,6 +28,7 @@ def run(site: Site, *, sources: Collection[str] = (), full: bool = False) -> Run
     """
     started = site.context.monotonic()
     before: Counter[str] = requests_of(site)
+    check_identity(site, [name for name in site.sources if not sources or name in sources])
     for store in site.stores.values():
         # a store that is not as it must be is its proof's business, and holds up no other store's documents
         with suppress(OffloaderError):

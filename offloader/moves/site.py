@@ -125,6 +125,8 @@ class Site:
     audit: Audit = field(default_factory=Audit)
     #: the records of each source whose plugin offers them; opened when asked for
     records: Callable[[str], Records] = _no_records
+    #: nobody looks on: a plan that is equal to an open one is not made once more
+    unattended: bool = False
     #: sources that were asked who they are since this was opened
     recognised: set[str] = field(default_factory=set)
 

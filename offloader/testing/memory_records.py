@@ -166,6 +166,13 @@ class MemoryRecords:
         with self._lock:
             return [self._create(record) for record in records]
 
+    def made(self, records: Sequence[Record], since: datetime) -> Sequence[Record]:
+        self.requests["made"] += 1
+        types = {record.ref.type for record in records}
+        with self._lock:
+            rows = [row for row in self.rows.values() if row.ref.type in types and row.modified >= since]
+            return [_record(row) for row in rows]
+
     def set_fields(self, records: Sequence[Record]) -> Sequence[Deleted]:
         self._limit("set_fields", records)
         with self._lock:

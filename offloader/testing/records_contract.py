@@ -198,6 +198,17 @@ class RecordsContract:
         made = _fetched(world, outcome.ref)
         assert made.fields[world.text_field] == whole.fields[world.text_field]
 
+    def test_what_was_made_is_found(self, world: World) -> None:
+        """A record that was created is among those that may have been; looking makes nothing."""
+        whole = _fetched(world, world.parent)
+        world.records.delete([Deletion(whole.ref, whole.etag)])
+
+        (outcome,) = world.records.create([whole])
+
+        assert outcome.ref is not None
+        found = world.records.made([whole], _fetched(world, outcome.ref).modified or world.before)
+        assert outcome.ref in [each.ref for each in found]
+
     def test_set_fields_changes_only_those(self, world: World) -> None:
         """Fields that are set are read back, and the record's age stays."""
         before = _fetched(world, world.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from offloader.errors import Transient
 from offloader.model import Finding
@@ -67,6 +68,9 @@ class RetryingRecords:
 
     def create(self, records: Sequence[Record]) -> Sequence[Deleted]:
         return self.records.create(records)
+
+    def made(self, records: Sequence[Record], since: datetime) -> Sequence[Record]:
+        return self.retry.call(lambda: self.records.made(records, since))
 
     def set_fields(self, records: Sequence[Record]) -> Sequence[Deleted]:
         return self.retry.call(lambda: self.records.set_fields(records))

@@ -95,6 +95,22 @@ def test_a_missing_privilege_is_named_as_the_page_says(
     assert f"`{code}`" in PAGE
 
 
+@pytest.mark.parametrize(("kind", "word"), [("annotation", "Note"), ("activitymimeattachment", "Activity")])
+def test_the_rights_for_erasing_are_enough_and_needed(
+    sandbox: tuple[Path, DynamicsEmulator], kind: str, word: str
+) -> None:
+    """With the page's rights for erasing nothing is missing; without its Delete, the check says so."""
+    section = PAGE.partition("## What erasing and re-homing need")[2].partition("\n## ")[0]
+    assert f"| {word}: Delete |" in section
+    delete, known = f"prvDelete{word}", load(SourcePlugin, "dynamics365").open_records
+    assert known is not None
+    for privileges, missing in (([*role(), delete], 0), ([each for each in role() if each != delete], 1)):
+        with opened(sandbox, privileges) as source:
+            found = known(source).check([kind], delete=True)
+        errors = [each.code for each in found if each.severity is Severity.ERROR]
+        assert errors == ["no-delete-privilege"] * missing
+
+
 def test_microsofts_client_runs_as_the_page_says(sandbox: tuple[Path, DynamicsEmulator]) -> None:
     """The example of the page about the emulators lists notes with Microsoft's own, unchanged client."""
     directory, _ = sandbox

@@ -10,13 +10,17 @@ import pytest
 
 from offloader.errors import ConfigError, Refused
 from offloader.ledger import Event, open_ledger
+from offloader.model import State
 from offloader.moves.apply import apply_plan
 from offloader.moves.identity import accept_identity
+from offloader.moves.pages import entries_in
 from offloader.moves.plan import make_plan
+from offloader.moves.restore import restore
 from offloader.moves.run import run
 from offloader.moves.scan import scan
 from offloader.moves.site import Site
 from offloader.testing.memory_records import MemoryRecords
+from offloader.wrappers.faulty import Faulty
 from tests.scenarios.conftest import House
 
 HOME = {"organisation": "00D1", "environment": "production", "address": "https://a.example.com"}
@@ -144,3 +148,16 @@ def test_a_source_that_cannot_say_who_it_is_goes_on(house: House) -> None:
     house.run()
     assert [key for key, _ in house.de.list("owner/")] == []
     assert len(house.blobs(house.de)) == 1
+
+
+def test_another_crm_gets_nothing_back(world: World) -> None:
+    """`restore` writes into the CRM: not into one that is not the one it was; a run does not begin either."""
+    before = dict(world.house.source.crm.links)
+    world.records.said = {**HOME, "organisation": "00D2"}
+
+    world.refused(lambda site: restore(site, entries_in(site, {State.DONE})), "organisation was 00D1")
+    world.house.wrapped_stores["de"] = store = Faulty(world.house.de)
+    world.refused(run, "organisation was 00D1")
+
+    assert world.house.source.crm.links == before
+    assert store.calls == []

@@ -80,7 +80,7 @@ class Environment:
     """Cached facts. Thread-safe; answers are kept for the life of the source."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self.api = api
         self._lock = threading.RLock()
         self._tables: Mapping[str, Table] | None = None
         self._settings: Settings | None = None
@@ -99,7 +99,7 @@ class Environment:
         """All tables that the application user may see, by logical name."""
         with self._lock:
             if self._tables is None:
-                answer = self._api.get("metadata", f"EntityDefinitions?$select={','.join(_TABLE)}")
+                answer = self.api.get("metadata", f"EntityDefinitions?$select={','.join(_TABLE)}")
                 found = (_table(row) for row in answer.rows())
                 self._tables = {each.logical_name: each for each in found if each is not None}
             return self._tables
@@ -108,7 +108,7 @@ class Environment:
         """Raises Permanent if the environment does not show its settings."""
         with self._lock:
             if self._settings is None:
-                found = self._api.get("list.organization", odata.select("organizations", _SETTINGS)).rows()
+                found = self.api.get("list.organization", odata.select("organizations", _SETTINGS)).rows()
                 if len(found) != 1:
                     raise Permanent("the environment does not show its settings (table organization)")
                 self._settings = _read_settings(found[0])
@@ -118,7 +118,7 @@ class Environment:
         """Our user."""
         with self._lock:
             if self._identity is None:
-                answer = self._api.get("whoami", "WhoAmI").record()
+                answer = self.api.get("whoami", "WhoAmI").record()
                 self._identity = Identity(rows.guid(answer, "UserId", "whoami"))
             return self._identity
 
@@ -154,7 +154,7 @@ class Environment:
             return {each: self._attributes[each] for each in wanted}
 
     def _asked(self, parts: Sequence[Part]) -> list[Answer]:
-        return [answer for some in odata.chunks(parts, 100) for answer in self._api.batch("batch", some)]
+        return [answer for some in odata.chunks(parts, 100) for answer in self.api.batch("batch", some)]
 
 
 def is_lookup(type_name: str) -> bool:

@@ -16,10 +16,11 @@ def _open(name: str, options: Any, context: Context) -> Source:
     return DynamicsSource(name, options, context)
 
 
-def _open_records(name: str, options: Any, context: Context) -> Records:
-    from offloader_connectors.dynamics365.records import DynamicsRecords  # noqa: PLC0415  as above
+def _open_records(source: Source) -> Records:
+    from offloader_connectors.dynamics365.source import DynamicsSource  # noqa: PLC0415  as above
 
-    return DynamicsRecords(name, options, context)
+    assert isinstance(source, DynamicsSource)
+    return source.records()
 
 
 SOURCE = SourcePlugin(

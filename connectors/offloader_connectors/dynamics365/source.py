@@ -16,6 +16,7 @@ from offloader_connectors.dynamics365.columns import Columns
 from offloader_connectors.dynamics365.environment import Environment
 from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.dynamics365.permissions import Permissions
+from offloader_connectors.dynamics365.records import DynamicsRecords
 from offloader_connectors.dynamics365.remove import Remover
 from offloader_connectors.dynamics365.restore import Restorer
 from offloader_connectors.dynamics365.scan import Scanner
@@ -67,8 +68,9 @@ class DynamicsSource:
     def __init__(self, name: str, options: DynamicsOptions, context: Context) -> None:
         self.name = name
         self._options = options
+        self._context = context
         self._api = api = Api(options, context)
-        environment = Environment(api)
+        self._environment = environment = Environment(api)
         permitted = Permissions(api, environment, context.monotonic)
         self._scanner = scanner = Scanner(name, api, environment, permitted, options, context)
         self._blobs = Blobs(api, environment, options, context)
@@ -83,6 +85,10 @@ class DynamicsSource:
         """Give up idle connections; the next call opens new ones."""
         self._api.close()
         self._blobs.close()
+
+    def records(self) -> DynamicsRecords:
+        """The environment's records, over the same session."""
+        return DynamicsRecords(self.name, self._options, self._context, self._environment)
 
     @property
     def capabilities(self) -> SourceCapabilities:

@@ -73,7 +73,7 @@ class Org:
     """Reads and remembers facts about the org. Thread-safe; each fact costs one call per process at most."""
 
     def __init__(self, api: Api, external_id_field: str | None, now: Callable[[], datetime]) -> None:
-        self._api = api
+        self.api = api
         self._external_id_field = external_id_field
         self._now = now
         self._lock = threading.RLock()
@@ -96,7 +96,7 @@ class Org:
         if not type_name.isidentifier():
             return {}
         try:
-            answer = self._api.get("describe", f"sobjects/{type_name}/describe")
+            answer = self.api.get("describe", f"sobjects/{type_name}/describe")
         except Permanent as error:
             if is_absent(error):
                 return {}
@@ -118,7 +118,7 @@ class Org:
 
     def _learn_together(self, type_names: Sequence[str]) -> None:
         try:
-            answers = self._api.composite([Sub("GET", f"sobjects/{each}/describe") for each in type_names])
+            answers = self.api.composite([Sub("GET", f"sobjects/{each}/describe") for each in type_names])
         except Permanent:
             self._describes_together = False
             return
@@ -142,7 +142,7 @@ class Org:
         prefix = record_id[:3]
         with self._lock:
             if prefix not in self._prefixes and not self._listed:
-                found = self._api.get("sobjects", "sobjects").record().get("sobjects")
+                found = self.api.get("sobjects", "sobjects").record().get("sobjects")
                 for each in found if isinstance(found, list) else []:
                     if isinstance(each, Mapping) and isinstance(each.get("keyPrefix"), str):
                         self._prefixes.setdefault(each["keyPrefix"], str(each.get("name") or ""))
@@ -184,14 +184,14 @@ class Org:
         with self._lock:
             known = self._permissions
         if known is not None and timedelta(0) <= self._now() - known[0] < _PERMISSIONS_HOLD:
-            return known[1], self._api.each_query(statements) if statements else []
+            return known[1], self.api.each_query(statements) if statements else []
         asked_at = self._now()
-        (found, *others), at = self._api.dated_queries([self._permission_statement(), *statements])
+        (found, *others), at = self.api.dated_queries([self._permission_statement(), *statements])
         if isinstance(found, OffloaderError):
             if not is_absent(found):
                 raise found
             self._learn_permission_names()
-            (found,), again = self._api.dated_queries([self._permission_statement()])
+            (found,), again = self.api.dated_queries([self._permission_statement()])
             at = at or again
         if isinstance(found, OffloaderError):
             raise found
@@ -208,7 +208,7 @@ class Org:
     def _permission_statement(self) -> Statement:
         fields = [f"Permissions{own}" for own in self._permission_names.values()]
         if not fields:
-            return soql.select("Id", "User", f"Id = {soql.quote(self._api.user_id)}"), False
+            return soql.select("Id", "User", f"Id = {soql.quote(self.api.user_id)}"), False
         return soql.select(", ".join(fields), "UserPermissionAccess"), False
 
     def _learn_permission_names(self) -> None:

@@ -16,10 +16,11 @@ def _open(name: str, options: Any, context: Context) -> Source:
     return SalesforceSource(name, options, context)
 
 
-def _open_records(name: str, options: Any, context: Context) -> Records:
-    from offloader_connectors.salesforce.records import SalesforceRecords  # noqa: PLC0415  as above
+def _open_records(source: Source) -> Records:
+    from offloader_connectors.salesforce.source import SalesforceSource  # noqa: PLC0415  as above
 
-    return SalesforceRecords(name, options, context)
+    assert isinstance(source, SalesforceSource)
+    return source.records()
 
 
 SOURCE = SourcePlugin(

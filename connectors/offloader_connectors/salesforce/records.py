@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from offloader.model import Finding
 from offloader.plugins import Context
@@ -39,11 +40,12 @@ class SalesforceRecords:
     #: ids whose stamps one call reads: five queries of 2,000
     batch = 10_000
 
-    def __init__(self, name: str, options: SalesforceOptions, context: Context) -> None:
+    def __init__(self, name: str, options: SalesforceOptions, context: Context, org: Org | None = None) -> None:
+        """`org`: of a source that is open already; its session and its knowledge of the org are used too."""
         self.name = name
-        self._api = Api(options, context)
+        facts = org or Org(Api(options, context), options.external_id_field, context.now)
+        self._api = facts.api
         self._types = Types(self._api, context.now)
-        facts = Org(self._api, options.external_id_field, context.now)
         self._reader = Reader(name, self._api, self._types, facts, context.now)
         bulk = BulkDelete(self._api, context.sleep)
         self._deleter = Deleter(self._api, self._types, self._reader, bulk, options.bulk_delete_from)
@@ -89,6 +91,9 @@ class SalesforceRecords:
 
     def create(self, records: Sequence[Record]) -> Sequence[Deleted]:
         return self._writer.create(records)
+
+    def made(self, records: Sequence[Record], since: datetime) -> Sequence[Record]:
+        return self._reader.made(records, since, self._api.user_id)
 
     def set_fields(self, records: Sequence[Record]) -> Sequence[Deleted]:
         return self._writer.set_fields(records)

@@ -47,7 +47,7 @@ class Writer:
         self._soap = f"/services/Soap/u/{api_version}"
 
     def create(self, records: Sequence[Record]) -> list[Deleted]:
-        """In order. Salesforce knows no key by which a creation whose answer was lost could be told from none."""
+        """In order. A creation whose answer was lost is RETRY: no key tells it from none, only what is new does."""
         bodies = []
         for index, each in enumerate(records):
             columns = self._types.known(each.ref.type).columns
@@ -186,10 +186,8 @@ def _lost(error: OffloaderError) -> bool:
 
 
 def _unanswered(error: OffloaderError, *, twice: bool) -> Deleted:
-    """An act without an answer; `twice`: it would be done twice if it were tried again."""
-    if twice:
-        return Deleted(status=Status.REFUSED, reason=f"{_LOST} ({error})")
-    return Deleted(status=Status.RETRY, reason=str(error))
+    """An act without an answer; `twice`: it would be done twice if it were tried again without a look."""
+    return Deleted(status=Status.RETRY, reason=f"{_LOST} ({error})" if twice else str(error))
 
 
 def _results(answer: Answer, refs: Sequence[RecordRef], *, creates: bool) -> list[Deleted]:

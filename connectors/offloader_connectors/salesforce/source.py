@@ -26,6 +26,7 @@ from offloader_connectors.salesforce.check import Checker
 from offloader_connectors.salesforce.link import URL_LENGTH, Linker
 from offloader_connectors.salesforce.options import SalesforceOptions
 from offloader_connectors.salesforce.org import Org
+from offloader_connectors.salesforce.records import SalesforceRecords
 from offloader_connectors.salesforce.remove import Remover
 from offloader_connectors.salesforce.restore import Restorer
 from offloader_connectors.salesforce.scan import Scanner
@@ -63,6 +64,7 @@ class SalesforceSource:
     def __init__(self, name: str, options: SalesforceOptions, context: Context) -> None:
         self.name = name
         self._options = options
+        self._context = context
         self._api = Api(options, context)
         self._org = Org(self._api, options.external_id_field, context.now)
         self._finder = Finder(self._api, self._org)
@@ -78,6 +80,10 @@ class SalesforceSource:
     def close(self) -> None:
         """Give up idle connections; the next call opens new ones."""
         self._api.close()
+
+    def records(self) -> SalesforceRecords:
+        """The org's records, over the same session."""
+        return SalesforceRecords(self.name, self._options, self._context, self._org)
 
     @property
     def capabilities(self) -> SourceCapabilities:

@@ -228,6 +228,11 @@ class PurgeTerms(Options):
     children: Literal["archive", "refuse"] = Field(
         "archive", description="archive: what goes with a record is archived too. refuse: a record with any stays."
     )
+    documents: Literal["keep", "copy"] = Field(
+        "keep",
+        description="keep: a record with files that are not moved yet stays. copy: these are copied first, each to "
+        "where the policy lets it be.",
+    )
 
     @model_validator(mode="after")
     def _dated(self) -> Self:

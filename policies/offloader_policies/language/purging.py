@@ -158,6 +158,7 @@ def rule_of(terms: PurgeTerms, book: Book) -> PurgeRule:
         percent=terms.max_percent,
         hard=terms.hard,
         children=terms.children == "archive",
+        documents=terms.documents == "copy",
         origin=book.origin,
         book=book,
     )

@@ -83,7 +83,7 @@ def open_records(world: World, clock: Clock) -> Iterator[Opener]:
             directory=world.directory,
         )
         assert SOURCE.open_records is not None
-        made = SOURCE.open_records("sf", SalesforceOptions.model_validate(base | options), context)
+        made = SOURCE.open_records(SOURCE.open("sf", SalesforceOptions.model_validate(base | options), context))
         assert isinstance(made, SalesforceRecords)
         opened.append(made)
         return made

@@ -108,13 +108,19 @@ def test_a_thousand_are_created_in_one_call(desk: Desk) -> None:
 
 
 def test_a_lost_creation_is_never_repeated_blindly(desk: Desk) -> None:
-    """When the answer is lost the record may be there, so it is REFUSED and somebody looks."""
+    """When the answer is lost the record may be there: nothing is sent again, and `made` finds what was made."""
+    lead = _made(desk, "Lead", LastName="l", Company="c")
+    desk.org.insert("Lead", {"LastName": "another's", "Company": "c", "CreatedById": desk.world.owner})
     desk.records.describe("Lead")
+    began = desk.clock()
+    assert desk.records.made([lead], began) == []
     desk.world.fault(on="composite", do="drop_after_commit", times=1)
-    (outcome,) = desk.records.create([_made(desk, "Lead", LastName="l", Company="c")])
-    assert outcome.status is Status.REFUSED
+    (outcome,) = desk.records.create([lead])
+    assert outcome.status is Status.RETRY
     assert "look before" in outcome.reason
-    assert len(desk.org.rows("Lead")) == 1
+    assert len(desk.org.rows("Lead")) == 2
+    (found,) = desk.records.made([lead], began)
+    assert found.fields["LastName"] == "l"
 
 
 def test_creations_that_never_were_are_errors_or_wait(desk: Desk) -> None:
@@ -130,7 +136,7 @@ def test_creations_that_never_were_are_errors_or_wait(desk: Desk) -> None:
     assert (outcome.status, "not so" in outcome.reason) == (Status.REFUSED, True)
     desk.world.fault(on="collections.create", do="status", status=500, times=1)
     (outcome,) = desk.records.create([lead])
-    assert (outcome.status, "look before" in outcome.reason) == (Status.REFUSED, True)
+    assert (outcome.status, "look before" in outcome.reason) == (Status.RETRY, True)
     desk.world.fault(on="composite", do="status", status=403, nth=2)
     outcomes = desk.records.create([lead] * 1001)
     assert {each.status for each in outcomes[:1000]} == {Status.DONE}

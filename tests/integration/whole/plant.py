@@ -41,9 +41,9 @@ class Plant:
         assert answer["exit_code"] == done.returncode
         return answer
 
-    def crash(self, port: str, method: str, nth: int, moment: str, command: str = "run") -> int:
+    def crash(self, port: str, method: str, nth: int, moment: str, command: str = "run", plan: str = "") -> int:
         """Run until the step, where the process is killed; return its exit status."""
-        arguments = [str(CRASHING), str(self.config), port, method, str(nth), moment, command]
+        arguments = [str(CRASHING), str(self.config), port, method, str(nth), moment, command, plan]
         return processes.run(arguments, timeout=TIMEOUT_S).returncode
 
     def witness(self) -> Witness:

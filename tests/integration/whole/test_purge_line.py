@@ -27,12 +27,13 @@ purge:
 """
 
 
-def governed(plant: Plant, type_: str, age: str) -> None:
-    """Give the plant a policy that purges records of a type, and keeps archives in any country."""
+def governed(plant: Plant, type_: str, age: str, *more: str) -> None:
+    """Give the plant a policy that purges records of a type, with further lines of its rule."""
     yaml = YAML(typ="safe", pure=True)
     config: dict[str, Any] = yaml.load(plant.config.read_text(encoding="utf-8"))
     config["policies"] = {"ours": {"type": "file", "path": "policy.yaml"}}
-    (plant.directory / "policy.yaml").write_text(POLICY.format(type=type_, age=age), encoding="utf-8")
+    text = POLICY.format(type=type_, age=age) + "".join(f"    {line}\n" for line in more)
+    (plant.directory / "policy.yaml").write_text(text, encoding="utf-8")
     out = io.StringIO()
     yaml.dump(config, out)
     plant.config.write_text(out.getvalue(), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from ruamel.yaml import YAML
 
 from offloader.config import load_config
 from offloader.ledger import Ledger, open_ledger
+from offloader.signing import new_key, public_key
 from offloader.system import system_context
 from tests import processes
-from tests.integration.whole.conftest import Plant
 from tests.integration.whole.ground import Ground
+from tests.integration.whole.plant import Plant
+from tests.integration.whole.test_expiry_line import governed
 
 
 def only(plant: Plant, store: str) -> None:
@@ -77,6 +80,40 @@ def test_jobs_are_done_when_they_are_due(ground: Ground) -> None:
     third = ground.offloader("service", "--once", expect=(5,))
     assert [job["job"] for job in third["jobs"]] == ["prove"]
     assert "new among the countries: France" in third["jobs"][0]["message"]
+
+
+def test_disposal_by_the_service(ground: Ground) -> None:
+    """Each kind is a job of its own; without a person's word nothing goes, with it the next time carries it out."""
+    jobs = ("prove", "scan", "run", "expire", "erase", "rehome", "purge", "checkpoint")
+    ground.configure("schedule", **dict.fromkeys(jobs, "every 1d"))
+    governed(ground)
+    key = ground.directory / "dora.jwk"
+    key.write_text(new_key(), encoding="ascii")
+    with ground.config.open("a", encoding="utf-8") as file:
+        file.write(f"\npeople:\n  dora: {{name: Dora, role: DPO, public_key: {public_key(key.read_text())}}}\n")
+        file.write(f"  robot: {{name: the service, login: {system_context(ground.directory).account}}}\n")
+    document = ground.file("first")
+
+    first = ground.offloader("service", "--once", expect=(2,))
+
+    assert [job["job"] for job in first["jobs"]] == list(jobs)
+    said = {job["job"]: job for job in first["jobs"]}
+    ends = {"expire": 3, "purge": 2, "checkpoint": 3}
+    assert {name: said[name]["exit_code"] for name in jobs} == dict.fromkeys(jobs, 0) | ends
+    assert "no policy has purge rules" in said["purge"]["message"]
+    plan = re.search(r"offloader approve (P-\S+)", said["expire"]["message"])
+    assert plan is not None
+    assert ground.offloader("status")["jobs"].keys() == set(jobs)
+
+    ground.offloader("approve", plan[1], "--reason", "the year is over", "--key", str(key))
+    with _ledger(ground, exclusive=True) as ledger:
+        ledger.set_meta("job:expire", "2026-01-01T00:00:00+00:00")
+    (done,) = ground.offloader("service", "--once")["jobs"]
+
+    assert (done["job"], done["exit_code"]) == ("expire", 0)
+    assert f"Plan {plan[1]} (expire): 1 done." in done["message"]
+    assert ground.gone(document)
+    assert not list((ground.directory / "stores").glob("*/documents/**/*-*"))
 
 
 def test_a_ledger_in_use_is_waited_for(ground: Ground) -> None:

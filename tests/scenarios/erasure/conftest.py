@@ -53,11 +53,20 @@ class Case:
                 audit=Audit(key=lambda: KEY),
             )
 
-    def plan(self, site: Site, *, include: tuple[str, ...] = (), delete: bool = False) -> ErasurePlan:
-        subject = subject_of(site, [self.subject])
-        return plan_erasure(
-            site, receive(site, "erasure", subject), search(site, subject), include=include, delete_in_crm=delete
-        )
+    def plan(
+        self,
+        site: Site,
+        *,
+        include: tuple[str, ...] = (),
+        redact: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        delete: bool = False,
+        ground: str = "",
+    ) -> ErasurePlan:
+        subject = subject_of(site, [self.subject], names=names)
+        request = receive(site, "erasure", subject, ground=ground)
+        found = search(site, subject)
+        return plan_erasure(site, request, found, include=include, redact=redact, delete_in_crm=delete)
 
     def erase(self) -> Report:
         """Plan it and carry it out at once."""
@@ -70,9 +79,9 @@ class Case:
         with self.at() as site:
             return apply_erasure(site, plan)
 
-    def hold(self) -> str:
+    def hold(self, *, records: tuple[str, ...] = ()) -> str:
         with self.at() as site:
-            scope = Scope(documents=(str(self.mine["file"]),))
+            scope = Scope(records=records) if records else Scope(documents=(str(self.mine["file"]),))
             hold = matters.add(site, matter="Roe", scope=scope, reason="claim")
             site.ledger.note_holds()
         return hold.id

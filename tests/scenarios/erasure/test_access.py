@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from offloader.disposition.access import GATE, Pack, export
+from offloader.disposition.access import GATE, Choice, Pack, export
 from offloader.disposition.subjects import receive, search, subject_of
 from offloader.errors import ConfigError, Refused
 from offloader.model import Decision, Document, Reason
@@ -19,11 +19,11 @@ from tests.scenarios.conftest import CountryPolicy
 from tests.scenarios.erasure.conftest import Case
 
 
-def packed(case: Case, directory: Path, *, approved_by: str = "") -> Pack:
+def packed(case: Case, directory: Path, *, approved_by: str = "", choice: Choice | None = None) -> Pack:
     with case.at() as site:
         subject = subject_of(site, [case.subject])
-        request = receive(site, "access", subject)
-        return export(site, request, search(site, subject), directory, approved_by=approved_by)
+        request, found = receive(site, "access", subject), search(site, subject)
+        return export(site, request, found, directory, approved_by=approved_by, choice=choice or Choice())
 
 
 def sums(directory: Path) -> int:
@@ -45,15 +45,12 @@ def test_a_pack_holds_every_byte_and_checks_out(case: Case, tmp_path: Path) -> N
     pack = packed(case, tmp_path / "pack")
 
     assert (pack.documents, pack.files, pack.errors) == (4, 5, [])
-    files = {path.read_bytes() for path in (tmp_path / "pack/data").rglob("0*") if path.is_file()}
+    files = {path.read_bytes() for path in (tmp_path / "pack").rglob("0*") if path.is_file()}
     assert files == {b"one", b"two", b"note", b"both", b"in the crm"}
     assert sums(tmp_path / "pack") == 0
     index = (tmp_path / "pack/data/index.html").read_text()
     assert "<b>.txt" not in index
     assert not (tmp_path / "evil").exists()
-    with case.at() as site:
-        (request,) = site.ledger.requests()
-    assert (request.state, request.subject) == ("done", {})
 
 
 def test_what_shows_others_lies_apart(case: Case, tmp_path: Path) -> None:
@@ -61,9 +58,34 @@ def test_what_shows_others_lies_apart(case: Case, tmp_path: Path) -> None:
     pack = packed(case, tmp_path / "pack")
 
     assert pack.review == 1
-    assert [path.read_bytes() for path in (tmp_path / "pack/data/review").iterdir()] == [b"both"]
-    about = json.loads((tmp_path / "pack/data/documents.json").read_text())
-    assert [each["other_records"] for each in about["documents"] if each["review"]] == [[case.other]]
+    assert [path.read_bytes() for path in (tmp_path / "pack/review/documents").iterdir()] == [b"both"]
+    about = json.loads((tmp_path / "pack/review/documents.json").read_text())
+    assert [each["other_records"] for each in about["documents"]] == [[case.other]]
+    handed = "\n".join(path.read_text() for path in (tmp_path / "pack/data").rglob("*") if path.is_file())
+    assert case.other.partition(":")[2] not in handed
+    assert "lease.pdf" not in handed
+    assert sums(tmp_path / "pack") == 0
+    with case.at() as site:
+        assert site.ledger.requests()[0].state == "open"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_person_decides_what_shows_others(case: Case, tmp_path: Path, given: bool) -> None:
+    """What somebody looked at is handed over or withheld as they say; the page says how many, then it is done."""
+    names = (str(case.shared),)
+    packed(case, tmp_path / "first")
+
+    pack = packed(case, tmp_path / "pack", choice=Choice(include=names) if given else Choice(exclude=names))
+
+    assert (pack.review, pack.withheld) == (0, 0 if given else 1)
+    assert not (tmp_path / "pack/review").exists()
+    bodies = {path.read_bytes() for path in (tmp_path / "pack/data/documents").iterdir()}
+    assert (b"both" in bodies) is given
+    page = (tmp_path / "pack/data/index.html").read_text()
+    assert ("1 further documents are not in this pack" in page) is not given
+    with case.at() as site:
+        (request,) = site.ledger.requests()
+    assert (request.state, request.subject) == ("done", {})
 
 
 def test_a_spoilt_copy_is_no_part_of_a_whole_pack(case: Case, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
+import pytest
+
 from offloader.disposition.acts import draft
 from offloader.disposition.archive import Segment, read, write
 from offloader.disposition.archived import search_archives
@@ -14,7 +16,7 @@ from offloader.disposition.erasure import ERASE
 from offloader.disposition.families import Family
 from offloader.disposition.subjects import subject_of
 from offloader.ledger.disposing import Act, ActStep
-from offloader.model import DocumentRef
+from offloader.model import DocumentRef, Finding, Severity
 from offloader.moves.scan import scan
 from offloader.moves.site import Site
 from offloader.ports import Status
@@ -76,6 +78,13 @@ class CrmRecords:
     def identity(self) -> dict[str, str]:
         return {"organisation": "org", "environment": "production", "address": "crm"}
 
+    def describe(self, type: str) -> RecordType:
+        return RecordType(name=type, label=type, fields=(), children=(), bin_days=30)
+
+    def check(self, types: Sequence[str], *, delete: bool) -> list[Finding]:
+        assert delete
+        return [Finding(Severity.WARNING, "no-modify", f"{' '.join(types)} of others stay.")]
+
     def fetch(self, refs: Sequence[RecordRef]) -> list[Record | None]:
         rows = [self._crm.rows.get(DocumentRef(ref.source, ref.type, ref.id)) for ref in refs]
         return [
@@ -99,6 +108,7 @@ def test_originals_and_placeholders_go_when_the_plan_says_so(case: Case) -> None
         scan(site)
         made = case.plan(site, delete=True)
         assert {each.ref for each in made.of(ERASE)} == {*case.mine.values(), ref}
+        assert [each.message for each in made.missing] == ["File of others stay.", "Note of others stay."]
         assert made.row is not None
         report = apply_erasure(site, made.row.id)
 
@@ -107,3 +117,56 @@ def test_originals_and_placeholders_go_when_the_plan_says_so(case: Case) -> None
     assert crm.bytes_of(case.mine["note"]) is None
     assert crm.bytes_of(case.foreign) is None  # moved, as before
     assert not any(NAME in row.title for row in [*crm.rows.values(), *crm.links.values()])
+
+
+class Deaf(CrmRecords):
+    """Calls everything deleted, and deletes nothing."""
+
+    def delete(self, deletions: Sequence[Deletion], *, hard: bool = False) -> list[Deleted]:
+        return [Deleted(status=Status.DONE)] * len(deletions)
+
+
+def unmoved(case: Case) -> DocumentRef:
+    """A document of hers that is in the CRM and was scanned."""
+    type_, _, name = case.subject.partition(":")
+    ref = case.house.source.crm.document("File", b"new", name=f"{NAME} new.pdf", parents=[(type_, name)])
+    with case.at() as site:
+        scan(site)
+    return ref
+
+
+def test_what_the_crm_still_shows_is_not_called_deleted(case: Case) -> None:
+    """A CRM that calls an original and a placeholder deleted, and still has them, makes both fail and says so."""
+    ref = unmoved(case)
+    with case.at() as plain:
+        site = replace(plain, records=lambda _: cast("Records", Deaf(case.house.source.crm)))
+        made = case.plan(site, delete=True)
+        assert made.row is not None
+        report = apply_erasure(site, made.row.id)
+
+    assert (report.states["done"], report.states["failed"]) == (1, 2)
+    assert "the CRM still has it after its deletion" in report.examples["failed"]
+    assert case.house.source.crm.bytes_of(ref) == [b"new"]
+    assert set(case.house.states(case.mine["note"])) == {"done"}
+
+
+@pytest.mark.parametrize("how", ["content", "sharing", "placeholder"])
+def test_what_is_otherwise_than_planned_for_is_left_alone(case: Case, how: str) -> None:
+    """An original that was edited or shared since the scan, and a file that stands over a placeholder, stay."""
+    ref, crm = unmoved(case), case.house.source.crm
+    with case.at() as plain:
+        site = replace(plain, records=lambda _: cast("Records", CrmRecords(crm)))
+        made = case.plan(site, delete=True)
+        assert made.row is not None
+        row = crm.rows[case.mine["note"] if how == "placeholder" else ref]
+        if how == "content":
+            crm.write(row, "other.pdf", b"edited")
+        elif how == "sharing":
+            row.parents = {**row.parents, crm.record("Contact", country="DE"): {}}
+        else:
+            crm.write(row, "other.txt", b"put over it")
+            row.url = None
+        report = apply_erasure(site, made.row.id)
+
+    assert report.states == {"done": 2, "conflict": 1, "skipped": 1}
+    assert row.ref in crm.rows

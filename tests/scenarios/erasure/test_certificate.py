@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -55,6 +57,42 @@ def test_its_signature_holds_over_what_it_says(case: Case) -> None:
     assert signing.opened(signature, signing.public_key(KEY)) == value
 
 
+def test_it_is_checked_without_offloader(case: Case, tmp_path: Path) -> None:
+    """The script beside it finds the signature good, and notices another key and an edited statement."""
+    plan = plan_of(case)
+    case.apply(plan)
+    with case.at() as site:
+        value, *_, script = write(certify(site, plan, backups={}), tmp_path, ("en",))
+
+    def check(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, str(script), str(value), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = check(signing.public_key(KEY))
+    assert (code, "signature: good" in said, "3 of 3 copies are gone" in said) == (0, True, True)
+    assert check(signing.public_key(signing.new_key())) == (1, "the signature is not by this key\n")
+    value.write_text(value.read_text().replace('"gone": true', '"gone": false', 1))
+    assert check() == (1, "the certificate is not what was signed\n")
+
+
+def test_it_says_first_what_came_of_the_request(case: Case, tmp_path: Path) -> None:
+    """Both pages begin with how many documents ended how, whether the answer was in time, and on which ground."""
+    with case.at() as site:
+        made = case.plan(site, redact=(str(case.shared),), ground="b")
+        assert made.row is not None
+        apply_erasure(site, made.row.id)
+        made_ = certify(site, made.row.id, backups={})
+    english, dutch = (path.read_text() for path in write(made_, tmp_path, ("en", "nl"))[1:3])
+
+    assert made_.statement["summary"] == {"found": 3, "erased": 2, "redacted": 1, "kept": 0, "waiting": 0}
+    assert made_.statement["request"]["in_time"] is True
+    assert "2 were erased, 1 stay for others without the person" in english
+    assert "Article 17(1)(b): the consent was withdrawn" in english
+    for words in ("beantwoord op 2026-01-05, op tijd", "de toestemming is ingetrokken", "bewijst de gebeurtenissen"):
+        assert words in dutch
+
+
 def test_a_locked_copy_is_listed_with_its_date(case: Case, tmp_path: Path) -> None:
     """What a lock keeps, the CRM's bin and a back-up stand in the list of what was not reached, each with its day."""
     key = case.house.entry(case.mine["file"]).versions[0].copies[0].key
@@ -69,7 +107,7 @@ def test_a_locked_copy_is_listed_with_its_date(case: Case, tmp_path: Path) -> No
     assert missing[f"store de, {key}"] == until.isoformat()
     assert missing["back-up tapes"] == "2027-05-31"
     assert any(what.startswith("CRM crm, File") and day == "2026-01-20T09:00:00+00:00" for what, day in missing.items())
-    english, dutch = (path.read_text() for path in write(made, tmp_path / "out", ("en", "nl"))[1:])
+    english, dutch = (path.read_text() for path in write(made, tmp_path / "out", ("en", "nl"))[1:3])
     assert key in english
     assert "Not reached, and until when" in english
     for words in ("Niet bereikt, en tot wanneer", "de prullenbak van het CRM zelf", "deel van een keten van hashes"):

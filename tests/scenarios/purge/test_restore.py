@@ -13,6 +13,7 @@ from offloader.model import DocumentRef
 from offloader.records import RecordRef
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.purge.conftest import Yard
+from tests.scenarios.purge.test_apply import Killed, end
 
 
 def bring_back(yard: Yard, *what: str) -> Revived:
@@ -127,27 +128,111 @@ def test_an_archive_that_was_edited_gives_nothing_back(yard: Yard) -> None:
     assert any("is not what was written" in note for note in revived.notes)
 
 
-def test_a_restore_that_was_ended_goes_on(yard: Yard) -> None:
-    """Ended between two calls, the next restore makes only what is still missing."""
-
-    class Killed(BaseException):
-        pass
-
-    def end() -> None:
-        raise Killed
-
-    case = yard.case()
-    yard.comment(case)
+@pytest.mark.parametrize(("nth", "moment"), [(1, "before"), (1, "after"), (2, "before"), (2, "after")])
+def test_a_restore_that_was_ended_makes_nothing_twice(yard: Yard, nth: int, moment: str) -> None:
+    """Ended around a creation, the next restore looks what it made; what is not there is made when no call can be at
+    work any more."""
+    cases = [yard.case() for _ in range(2)]
+    for case in cases:
+        yard.comment(case)
     plan = purge(yard)
-    yard.wrapped = Faulty(yard.crm).on("create", nth=2, before=end).port
+    yard.wrapped = Faulty(yard.crm).on("create", nth=nth, **{moment: end}).port
+    with pytest.raises(Killed):
+        bring_back(yard, plan)
+    yard.wrapped = None
+
+    soon = bring_back(yard, plan)
+    yard.later(minutes=16)
+    late = bring_back(yard, plan) if moment == "before" else soon
+
+    assert soon.unclear == (2 if moment == "before" else 0)
+    assert (late.failed, late.unclear) == (0, 0)
+    assert sorted(row.ref.type for row in yard.crm.rows.values()) == ["Case", "Case", "Comment", "Comment"]
+    hang_on = sorted(str(row.fields["CaseId"]) for row in yard.crm.rows.values() if row.ref.type == "Comment")
+    assert hang_on == sorted(row.ref.id for row in yard.crm.rows.values() if row.ref.type == "Case")
+
+
+def test_a_lost_answer_makes_nothing_twice(yard: Yard) -> None:
+    """When the answer to a creation is lost, what it made is claimed, equal records one by one."""
+    cases = [yard.case(Name="twin") for _ in range(3)]
+    plan = purge(yard)
+    yard.wrapped = Faulty(yard.crm).on("create", lost=True).port
+
+    stopped = bring_back(yard, plan)
+    yard.wrapped = None
+    again = bring_back(yard, plan)
+
+    assert stopped.error is not None
+    assert (again.created, again.unclear, again.failed) == (3, 0, 0)
+    assert sorted(yard.crm.rows) == sorted(now(again, case) for case in cases)
+
+
+def test_an_answer_lost_while_a_look_up_is_left_out_makes_nothing_twice(yard: Yard) -> None:
+    """A record that is made without its owner, whose answer is lost then, is recognised nevertheless."""
+    yard.case()
+    plan = purge(yard)
+    yard.crm.inactive.add("u1")
+    yard.wrapped = Faulty(yard.crm).on("create", nth=2, lost=True).port
+    bring_back(yard, plan)
+    yard.wrapped = None
+
+    assert bring_back(yard, plan).created == 1
+    assert len(yard.crm.rows) == 1
+
+
+def test_what_nobody_can_tell_is_for_a_person(yard: Yard) -> None:
+    """If something changed what may have been made, nothing is made again: the answer says so, however often asked."""
+    yard.case()
+    plan = purge(yard)
+
+    def changed() -> None:
+        (row,) = yard.crm.rows.values()
+        yard.crm.edit(row.ref.id, Name="renamed by a flow")
+        end()
+
+    yard.wrapped = Faulty(yard.crm).on("create", after=changed).port
+    with pytest.raises(Killed):
+        bring_back(yard, plan)
+    yard.wrapped = None
+    yard.later(hours=1)
+
+    for _ in range(2):
+        revived = bring_back(yard, plan)
+        assert (revived.created, revived.unclear) == (0, 1)
+        assert any("not quite the same" in note for note in revived.notes)
+    assert len(yard.crm.rows) == 1
+
+
+def test_a_lost_undeletion_makes_nothing_anew(yard: Yard) -> None:
+    """A record that is there already, since the answer to its undeletion was lost, is not made a second time."""
+    case = yard.case()
+    plan = purge(yard, in_bin=True)
+    yard.wrapped = Faulty(yard.crm).on("undelete", after=end).port
     with pytest.raises(Killed):
         bring_back(yard, plan)
     yard.wrapped = None
 
     revived = bring_back(yard, plan)
 
-    assert revived.created == 1
-    assert sorted(row.ref.type for row in yard.crm.rows.values()) == ["Case", "Comment"]
+    assert (revived.undeleted, revived.created) == (1, 0)
+    assert list(yard.crm.rows) == [case.id]
+
+
+def test_a_restore_ended_before_late_references_sets_them_later(yard: Yard) -> None:
+    """A reference that had to wait for a record made after it is set by the next restore."""
+    one, two = yard.case(), yard.case()
+    yard.crm.edit(one.id, ParentId=two.id)
+    plan = purge(yard)
+    yard.wrapped = Faulty(yard.crm).on("set_fields", before=end).port
+    with pytest.raises(Killed):
+        bring_back(yard, plan)
+    yard.wrapped = None
+
+    bring_back(yard, plan)
+
+    parents = [row.fields.get("ParentId") for row in yard.crm.rows.values()]
+    assert len(yard.crm.rows) == 2
+    assert set(parents) & set(yard.crm.rows)
 
 
 def test_what_nobody_purged_cannot_be_brought_back(yard: Yard) -> None:
