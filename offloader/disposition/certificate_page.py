@@ -89,8 +89,8 @@ _DUTCH: Final[Mapping[str, str]] = {
     "asked again after the deletion, the store has no object under this key (404)": (
         "na de verwijdering opnieuw gevraagd: de opslag heeft geen object onder deze sleutel (404)"
     ),
-    "the same bytes belong to another person's document and stay for it; the reference is gone": (
-        "dezelfde bytes horen bij een document van een ander en blijven daarvoor; de verwijzing is weg"
+    "another document has the same bytes and keeps them there; the reference of this one is gone": (
+        "een ander document heeft dezelfde bytes en houdt ze daar; de verwijzing van dit document is weg"
     ),
     "still there": "nog aanwezig",
     "SHA-256 of the statement": "SHA-256 van de verklaring",
@@ -174,7 +174,7 @@ def _tables(value: Mapping[str, Any], words: Any) -> Iterable[Markup]:
             copy["key"],
             copy["at"],
             f"{copy['versions']} / {copy['markers']}",
-            words(copy["evidence"]),
+            " ".join([words(copy["evidence"]), *(f"({each})" for each in copy.get("shared_with", ()))]),
         )
         for each in documents
         for copy in each["copies"]
