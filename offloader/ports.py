@@ -518,6 +518,8 @@ class Terms:
     exceptions_owner: str = ""
     exceptions_days: int = 30
     ends: Ends = Ends()
+    #: "share": equal bytes of documents that are alike may lie in a store once; "apart": each document has its own
+    duplicates: str = "apart"
     #: which records are purged when they are old
     purges: tuple[PurgeRule, ...] = ()
     #: the policy's own words for the record of processing (GDPR Article 30)

@@ -95,14 +95,13 @@ for module in (
     reconcile,
     restore,
     report,
-    duplicates,
     export,
     gateway,
     service,
     schema,
 ):
     app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
-for group in (purge, policy, hold, expire, rehome, audit, ledger, identity, erase):
+for group in (purge, policy, hold, expire, rehome, duplicates, audit, ledger, identity, erase):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

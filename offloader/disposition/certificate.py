@@ -179,9 +179,12 @@ def _record(act: Act) -> dict[str, Any]:
 def _place(copy: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: copy[name] for name in ("store", "key", "at", "versions", "markers", "left") if name in copy}
     if copy.get("shared"):
-        evidence = "the same bytes belong to another person's document and stay for it; the reference is gone"
+        others = [f"document {number}" for number in copy.get("others", ())]
+        more = copy.get("sharers", len(others)) - len(others)
+        found["shared_with"] = [*others, *([f"{more} more"] if more else [])]
+        evidence = "another document has the same bytes and keeps them there; the reference of this one is gone"
     elif copy["gone"]:
-        evidence = "asked again after the deletion, the store has no object under this key (404)"
+        evidence = "asked again after the deletion, the store has no object under this key"
     else:
         evidence = "still there"
     return found | {"gone": copy["gone"], "evidence": evidence}

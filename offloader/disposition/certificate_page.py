@@ -173,11 +173,11 @@ _DUTCH: Final[Mapping[str, str]] = {
     "held": "aangehouden",
     "conflict": "gewijzigd, niet gewist",
     "failed": "mislukt",
-    "asked again after the deletion, the store has no object under this key (404)": (
-        "na de verwijdering opnieuw gevraagd: de opslag heeft geen object onder deze sleutel (404)"
+    "asked again after the deletion, the store has no object under this key": (
+        "na de verwijdering opnieuw gevraagd: de opslag heeft geen object onder deze sleutel"
     ),
-    "the same bytes belong to another person's document and stay for it; the reference is gone": (
-        "dezelfde bytes horen bij een document van een ander en blijven daarvoor; de verwijzing is weg"
+    "another document has the same bytes and keeps them there; the reference of this one is gone": (
+        "een ander document heeft dezelfde bytes en houdt ze daar; de verwijzing van dit document is weg"
     ),
     "still there": "nog aanwezig",
     "SHA-256 of the statement": "SHA-256 van de verklaring",
@@ -331,7 +331,9 @@ def _copies(documents: Sequence[Mapping[str, Any]], words: Words) -> Iterable[Se
     for each in documents:
         for copy in each["copies"]:
             removed = f"{copy['versions']} / {copy['markers']}"
-            yield each["keyed_hash"], copy["store"], copy["key"], copy["at"], removed, words(copy["evidence"])
+            sharers = (f"({other})" for other in copy.get("shared_with", ()))
+            evidence = " ".join([words(copy["evidence"]), *sharers])
+            yield each["keyed_hash"], copy["store"], copy["key"], copy["at"], removed, evidence
 
 
 def _acts(documents: Sequence[Mapping[str, Any]], words: Words) -> Iterable[Sequence[object]]:

@@ -27,6 +27,7 @@ from offloader.moves.reading import Copied, Group, Reader
 from offloader.moves.restore import restore
 from offloader.moves.retaining import retain
 from offloader.moves.sealing import live
+from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site
 from offloader.moves.tombstoned import Tombstones
 from offloader.moves.work import Work
@@ -199,7 +200,16 @@ class Copying:
                     first, *further = work.wanted
                     document = work.entry.document
                     tasks.append(CopyTask(version.pk, document, version.version, first, tuple(further), version.copies))
-        ends = list(self._read(tasks)) if tasks else []
+        sharing = Sharing(self.site)
+        try:
+            ends = list(self._read(tasks, sharing)) if tasks else []
+            return self._noted(ends, by_version, states)
+        finally:
+            sharing.close()
+
+    def _noted(
+        self, ends: Sequence[Copied], by_version: Mapping[int, Work], states: Mapping[int, State]
+    ) -> dict[DocumentRef, str]:
         steps: list[Step] = []
         problems: dict[DocumentRef, str] = {}
         for end in ends:
@@ -223,7 +233,7 @@ class Copying:
             if isinstance(error, _STOPPING) or (isinstance(error, Transient) and len(errors) == len(ends)):
                 raise error
 
-    def _read(self, tasks: Sequence[CopyTask]) -> Iterator[Copied]:
+    def _read(self, tasks: Sequence[CopyTask], sharing: Sharing) -> Iterator[Copied]:
         site, source = self.site, self.site.sources[self.source]
         done: SimpleQueue[Copied] = SimpleQueue()
         capabilities = source.capabilities
@@ -236,7 +246,7 @@ class Copying:
         room = site.pace.memory // (SMALL * capabilities.read_batch)
         width = max(1, min(site.pace.concurrency or capabilities.concurrency, room))
         with ThreadPoolExecutor(width, "store") as storers, ThreadPoolExecutor(width, "copy") as copiers:
-            reader = Reader(site, source, done.put, storers, suspect=self.suspect)
+            reader = Reader(site, source, done.put, storers, sharing, suspect=self.suspect)
             for waiting in [copiers.submit(reader.copy, g.tasks) for mine in groups.values() for g in mine]:
                 waiting.result()
         while not done.empty():

@@ -7,13 +7,14 @@ lie, a source (one tenant), and the duties of keeping: otherwise erasing or hold
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from typing import Any
 
 from offloader.ledger import Entry
 from offloader.model import Decision
+from offloader.moves.sharing import Likeness, decider, likeness
 from offloader.moves.site import Site
 
 #: groups, and documents, that are looked at together
@@ -22,20 +23,10 @@ _PAGE = 1000
 NAMED = 10
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Likeness:
-    """What equal documents must share to lie as one copy: store, permitted countries, source, duties of keeping."""
-
-    store: str
-    countries: tuple[str, ...]
-    source: str
-    retention: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Documents with a version of the same bytes. `size` in bytes of one; `spare`: bytes of all stored copies but one
-    a store; `shareable`: those of them that could lie as one copy with another. `likenesses` counts copies."""
+    """Documents with a version of the same bytes. `size` in bytes of one; `spare`: bytes of all stored objects but one
+    a store; `shareable`: those of them that could give way to another. `likenesses` counts objects."""
 
     sha256: str
     size: int
@@ -104,6 +95,8 @@ class _Gathered:
     """A group while its documents are looked at."""
 
     documents: list[str] = field(default_factory=list)
+    #: store and key
+    objects: set[tuple[str, str]] = field(default_factory=set)
     likenesses: Counter[Likeness] = field(default_factory=Counter)
 
     def group(self, sha256: str, size: int, versions: int) -> Group:
@@ -122,26 +115,16 @@ class _Gathered:
 
 
 def _groups(site: Site) -> Iterator[Group]:
-    decided, after = _decider(site), ""
+    decided, after = decider(site), ""
     while rows := site.ledger.repeated(after=after, limit=_PAGE):
         after = rows[-1][0]
         gathered = {sha256: _Gathered() for sha256, _, _ in rows}
         pks = site.ledger.holders(list(gathered))
         for start in range(0, len(pks), _PAGE):
             for entry in site.ledger.entries_by_pk(pks[start : start + _PAGE]):
-                _gather(entry, decided(entry), gathered)
+                _gather(entry, decided(entry.document), gathered)
         for sha256, size, versions in rows:
             yield gathered[sha256].group(sha256, size, versions)
-
-
-def _decider(site: Site) -> Callable[[Entry], Decision | None]:
-    targets, now = site.targets(), site.context.now()
-
-    def decided(entry: Entry) -> Decision | None:
-        policy = site.policies.get(entry.document.ref.source)
-        return None if policy is None else policy.decide(entry.document, targets, now)
-
-    return decided
 
 
 def _gather(entry: Entry, decision: Decision | None, gathered: Mapping[str, _Gathered]) -> None:
@@ -151,19 +134,9 @@ def _gather(entry: Entry, decision: Decision | None, gathered: Mapping[str, _Gat
             found = gathered.get(copy.digest.sha256)
             if found is None:
                 continue
-            found.likenesses[_likeness(entry, copy.store, decision)] += 1
+            if (copy.store, copy.key) not in found.objects:
+                found.objects.add((copy.store, copy.key))
+                found.likenesses[likeness(entry.document, copy.store, decision)] += 1
             if copy.digest.sha256 not in named and len(found.documents) < NAMED:
                 found.documents.append(str(entry.document.ref))
             named.add(copy.digest.sha256)
-
-
-def _likeness(entry: Entry, store: str, decision: Decision | None) -> Likeness:
-    """A document about which nothing can be decided is like none but itself."""
-    if decision is None or not decision.countries:
-        return Likeness(store, (), entry.document.ref.source, (f"document {entry.pk}",))
-    retention = decision.retention
-    duties: tuple[str, ...] = ()
-    if retention is not None:
-        dates = (retention.keep_until, retention.erase_by)
-        duties = (*retention.rules, *(day.isoformat() if day else "-" for day in dates))
-    return Likeness(store, tuple(sorted(decision.countries)), entry.document.ref.source, duties)

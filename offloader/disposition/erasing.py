@@ -33,6 +33,8 @@ from offloader.moves.site import Site
 from offloader.ports import Lock
 
 GROUND = "art17"
+#: documents that share an object and are named, by their numbers
+NAMED = 10
 #: acts that are tried again when the plan is applied again
 AGAIN = frozenset({"open", "held", "failed"})
 STOPPING = (AuthError, Exhausted, Interrupted)
@@ -190,11 +192,13 @@ def _clear(site: Site, entry: Entry, act: Act, evidence: dict[str, Any]) -> None
 def _erase_copy(site: Site, pk: int, store: str, key: str) -> dict[str, Any]:
     if store not in site.stores:
         raise Refused(f"the store {store} holds a copy and is not configured any more")
-    if site.ledger.documents_with(store, key) - {pk}:
-        # equal bytes of another document: as long as that one stands they stay, and ours is only forgotten
-        found = {"store": store, "key": key, "at": now_of(site), "versions": 0, "markers": 0, "left": []}
-        return found | {"gone": True, "shared": True}
-    return _erase_now(site, store, key)
+    with site.ledger.alone(store, key, documents={pk}) as free:
+        if free:
+            return _erase_now(site, store, key)
+    # equal bytes of another document: as long as that one stands they stay, and ours is only forgotten
+    found = {"store": store, "key": key, "at": now_of(site), "versions": 0, "markers": 0, "left": []}
+    others = sorted(site.ledger.documents_with(store, key) - {pk})
+    return found | {"gone": True, "shared": True, "others": others[:NAMED], "sharers": len(others)}
 
 
 def _erase_now(site: Site, store: str, key: str) -> dict[str, Any]:
@@ -307,16 +311,24 @@ def _erase_common(work: _Work) -> None:
     for each in list(work.cleared):
         copies = each.evidence["copies"]
         for number, copy in enumerate(copies):
-            if copy.get("shared") and site.ledger.documents_with(copy["store"], copy["key"]) <= pks:
-                try:
-                    copies[number] = _erase_now(site, copy["store"], copy["key"])
-                except OffloaderError as error:
-                    copies[number] = copy | {"gone": False, "left": [{"reason": sentence(error), "until": None}]}
+            if copy.get("shared"):
+                copies[number] = _erase_last(site, copy, pks)
         locked = [copy for copy in copies if not copy["gone"]]
         if locked:
             work.cleared.remove(each)
             text = f"a lock keeps a copy in the store {locked[0]['store']}: {_until(locked[0])}"
             work.settle(each.act, "held", each.evidence, text)
+
+
+def _erase_last(site: Site, copy: dict[str, Any], pks: Collection[int]) -> dict[str, Any]:
+    """Erase a shared object that only these documents have; as it was, if another one has it."""
+    with site.ledger.alone(copy["store"], copy["key"], documents=pks) as free:
+        if not free:
+            return copy
+        try:
+            return _erase_now(site, copy["store"], copy["key"])
+        except OffloaderError as error:
+            return copy | {"gone": False, "shared": False, "left": [{"reason": sentence(error), "until": None}]}
 
 
 def _strip(work: _Work) -> None:

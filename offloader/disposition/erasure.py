@@ -190,7 +190,7 @@ def _decided(rules: _Rules, hit: Hit) -> Planned:
     if entry.pk in rules.redacted and (hit.others or not hit.sure):
         return _redaction(rules, hit, made)
     if entry.pk not in rules.included and not hit.sure:
-        text = "only a name or a former state matches; --include it if it is to go"
+        text = "only a name, a former state or equal bytes match; --include it if it is to go"
         return replace(made, act=REVIEW, text=text, code="uncertain")
     if entry.pk not in rules.included and hit.others:
         shared = f"it hangs on records of others too: {', '.join(hit.others)}"

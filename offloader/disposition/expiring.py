@@ -112,7 +112,7 @@ def _stays(work: _Work, act: Act, entry: Entry, given: Given) -> tuple[str, str]
     missing = next((store for store, _ in copies if store not in work.site.stores), None)
     if missing is not None:
         return "failed", f"the store {missing} holds a copy and is not configured any more"
-    lock = hard_lock(given, entry, copies)
+    lock = hard_lock(given, entry, copies, {cleared.pk for _, cleared in work.cleared})
     return None if lock is None else ("held", until(lock))
 
 
@@ -122,7 +122,9 @@ def _clear(work: _Work, entry: Entry, given: Given) -> None:
     _unlink(site, entry)
     for store, key in places(site, entry):
         # equal bytes of a document that stays are its bytes too; the last one that goes takes them along
-        if not site.ledger.documents_with(store, key) - going:
+        with site.ledger.alone(store, key, documents=going) as free:
+            if not free:
+                continue
             erased = site.stores[store].erase(key, bypass=given.ends(entry).bypass_governance)
             if erased.left and site.stores[store].size(key) is not None:
                 raise Refused(f"a copy in the store {store} stays: {until(erased.left[0])}", rule="lock")

@@ -177,10 +177,17 @@ def _act(given: Given, entry: Entry, decision: Decision, found: Due) -> Act:
     )
 
 
-def hard_lock(given: Given, entry: Entry, copies: Iterable[tuple[str, str]]) -> Lock | None:
-    """The first lock on a copy that the policy does not let an expiry pass by."""
+def hard_lock(
+    given: Given, entry: Entry, copies: Iterable[tuple[str, str]], going: Collection[int] = ()
+) -> Lock | None:
+    """The first lock on a copy that the policy does not let an expiry pass by.
+
+    An object that another document has too, other than those that are `going`, stays: its lock is in nobody's way.
+    """
     bypass = given.ends(entry).bypass_governance
     for store, key in copies:
+        if given.site.ledger.referenced(store, key, documents={entry.pk, *going}):
+            continue
         lock = given.site.stores[store].locked(key) if store in given.site.stores else None
         if lock is not None and not (bypass and lock.lifts):
             return lock

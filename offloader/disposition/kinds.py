@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "purge": ("offloader.disposition.purging", "apply_purge"),
     "expire": ("offloader.disposition.expiring", "apply_expiry"),
     "rehome": ("offloader.disposition.rehoming_apply", "apply_rehoming"),
+    "share": ("offloader.disposition.sharing_apply", "apply_sharing"),
     "erase": ("offloader.disposition.erasing", "apply_erasure"),
     "export": ("offloader.disposition.access", "apply_export"),
 }

@@ -7,6 +7,7 @@ until its new one is proven, so it can be opened at every moment. Killed anywher
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ from offloader.disposition.rehoming import (
 from offloader.errors import AuthError, Drift, Exhausted, Gone, IntegrityError, Interrupted, OffloaderError, StoreFull
 from offloader.ledger import Copy, Entry, PlanRow, VersionEntry
 from offloader.ledger.disposing import Act, ActStep
-from offloader.model import DocumentRef, State
+from offloader.model import Document, DocumentRef, State
 from offloader.moves.caps import check_caps
 from offloader.moves.catalog import write_segments, write_states
 from offloader.moves.copying import SMALL, CopyTask, duplicate
@@ -40,6 +41,7 @@ from offloader.moves.holding import Holds
 from offloader.moves.identity import claim
 from offloader.moves.proofs import changes, keep
 from offloader.moves.retaining import lock_end
+from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site
 from offloader.ports import Erased
 
@@ -59,6 +61,8 @@ class _Job:
     act: Act
     entry: Entry
     stores: tuple[str, ...]
+    #: with what the CRM says of its records now
+    document: Document
     #: (version's pk, copy) that are new in the ledger
     placed: list[tuple[int, Copy]] = field(default_factory=list)
     #: (version's pk, store) of old copies that are gone, and what the store said
@@ -119,6 +123,10 @@ class _Mover:
         self._row = row
         self._report = report
         self._now: Now | None = None
+        self._sharing = Sharing(site)
+        self._mutex = threading.Lock()
+        #: versions of this batch whose old copies go, with the store that they leave
+        self._leaving: set[tuple[int, str]] = set()
         #: stores that are known to be these sources' own
         self._claimed: set[str] = set()
 
@@ -149,6 +157,7 @@ class _Mover:
             [placed for job in jobs for placed in job.placed],
             rules={pk: job.act.body["rule"] for job in jobs for pk, _ in job.placed if job.act.body["rule"]},
         )
+        self._sharing.close()
         self._describe(going)
         self._each(pool, self._clear, going)
         self._settle(jobs)
@@ -176,7 +185,7 @@ class _Mover:
         jobs = []
         for act in acts:
             entry = found[int(act.subject)]
-            job = _Job(act, entry, tuple(act.body["to"]))
+            job = _Job(act, entry, tuple(act.body["to"]), asked[entry.pk])
             problem = _differs(job) or _decided_otherwise(job, judge(site, entry, asked[entry.pk], now))
             if problem:
                 job.end("held" if problem[0] == HELD else "conflict", problem[1])
@@ -206,7 +215,7 @@ class _Mover:
         for version in job.versions:
             held = {copy.store: copy for copy in version.copies}
             for store in job.stores:
-                task = CopyTask(version.pk, job.entry.document, version.version, store, known=version.copies)
+                task = CopyTask(version.pk, job.document, version.version, store, known=version.copies)
                 copy = self._made(task, version.copies, store)
                 stored = self._site.stores[store].stat(copy.key)
                 if stored is None or (stored.sha256, stored.size) != (copy.digest.sha256, copy.digest.size):
@@ -219,7 +228,7 @@ class _Mover:
         problem: OffloaderError = Gone(f"{task.what}: the ledger knows no copy")
         for copy in copies:
             try:
-                return duplicate(self._site, task, copy, store, data=None, look=True)
+                return duplicate(self._site, task, copy, store, self._sharing, data=None, look=True)
             except (Gone, IntegrityError) as error:
                 problem = error
         raise problem
@@ -261,12 +270,25 @@ class _Mover:
                 store.retain(copy.key, end)
 
     def _erase(self, job: _Job, pk: int, copy: Copy) -> list[str]:
-        """Erase one old copy and keep the evidence; what keeps it there, in words."""
-        if self._site.ledger.referenced(copy.store, copy.key, besides=pk):
-            return [f"another document has its bytes under {copy.key} in {copy.store}, which stay"]
+        """Erase one old copy and keep the evidence; what keeps it there, in words.
+
+        An object that another document has too stays for that one: only this version's line about it goes. Of those
+        that leave it together, the last one takes it along.
+        """
         store = self._site.stores[copy.store]
-        erased = store.erase(copy.key)
-        if store.size(copy.key) is not None:
+        mine, done = (pk, copy.store), False
+        with self._mutex:
+            self._leaving.add(mine)
+            versions = {each for each, where in self._leaving if where == copy.store}
+        try:
+            with self._site.ledger.alone(copy.store, copy.key, versions=versions) as free:
+                erased = store.erase(copy.key) if free else Erased()
+                done = not free or store.size(copy.key) is None
+        finally:
+            if not done:
+                with self._mutex:
+                    self._leaving.discard(mine)
+        if not done:
             return [f"its copy in {copy.store} stays there: {_said(erased) or 'the store did not erase it'}"]
         job.erased.append((pk, copy.store))
         job.evidence.append(
@@ -279,6 +301,7 @@ class _Mover:
                 "versions": erased.versions,
                 "markers": erased.markers,
                 "kept_by_store": _said(erased),
+                **({} if free else {"shared": True}),
             }
         )
         return []
@@ -292,6 +315,7 @@ class _Mover:
                 by_store[store].append(pk)
         for store, pks in by_store.items():
             ledger.forget_copies(pks, store=store)
+        self._leaving.clear()
         for job in jobs:
             if job.under_way:
                 left = "; ".join(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,10 +41,23 @@ def without(store: Store, gone: Gone, *, telling: Telling | None = None, bypass:
     `telling`: leave out only those of their lines. `bypass`: pass by locks that may be passed by. Raises
     IntegrityError naming a segment that is damaged (it is left as it is), and what the store raises.
     """
+    return _rewritten(store, (".jsonl", ".states"), lambda line: _names(line, gone, telling), bypass=bypass)
+
+
+def without_keys(store: Store, keys: Collection[str]) -> Rewritten:
+    """Rewrite every segment of the store that describes a version under one of these keys, in the same way."""
+
+    def describes(line: bytes) -> bool:
+        return any(version["key"] in keys for version in _value(line)["versions"])
+
+    return _rewritten(store, (".jsonl",), describes, bypass=False)
+
+
+def _rewritten(store: Store, suffixes: tuple[str, ...], out: Callable[[bytes], bool], *, bypass: bool) -> Rewritten:
     done = Rewritten()
     for key, _ in list(store.list(PREFIX)):
-        if key.endswith((".jsonl", ".states")):
-            _segment(store, key, lambda line: _names(line, gone, telling), done, bypass=bypass)
+        if key.endswith(suffixes):
+            _segment(store, key, out, done, bypass=bypass)
     return done
 
 

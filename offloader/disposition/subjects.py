@@ -7,7 +7,7 @@ catalogs say. Only the first is sure: two people may share a name, and a documen
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -24,6 +24,8 @@ from offloader.moves.tombstoned import subject_mark
 _PAGE = 500
 #: shortest word that is looked for: anything shorter is in every title
 _SHORTEST = 3
+#: bytes that more documents have say nothing about one person: a logo, a form
+_COMMON = 20
 OPEN = ("open", "held")
 
 
@@ -85,7 +87,8 @@ def subject_of(
 
 @dataclass(slots=True)
 class Hit:
-    """A document that may be about the subject. `why`: "record", "title", "file name", "signal country", "catalog".
+    """A document that may be about the subject. `why`: "record", "title", "file name", "signal country", "catalog",
+    "same bytes" (as a document that hangs on a record of the subject).
 
     `others` are records of others that it hangs on as well, TYPE:ID. `sure`: it hangs on a record of the subject.
     """
@@ -125,8 +128,21 @@ def search(site: Site, subject: Subject) -> Search:
         hit = found.setdefault(known.pk, _hit(known, [], subject))
         if "catalog" not in hit.why:
             hit.why.append("catalog")
+    for entry in _with_same_bytes(site, [hit.entry for hit in found.values() if hit.sure]):
+        found.setdefault(entry.pk, _hit(entry, ["same bytes"], subject))
     result.hits = [found[pk] for pk in sorted(found)]
     return result
+
+
+def _with_same_bytes(site: Site, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Documents of these entries' sources with bytes that one of them has too, unless very many have them."""
+    for entry in entries:
+        sums = {copy.digest.sha256 for version in entry.versions for copy in version.copies}
+        for sha256 in sorted(sums):
+            pks = site.ledger.holders([sha256])
+            if len(pks) <= _COMMON:
+                others = site.ledger.entries_by_pk([pk for pk in pks if pk != entry.pk])
+                yield from (each for each in others if each.document.ref.source == entry.document.ref.source)
 
 
 def _entries(site: Site, source: str) -> Iterator[Entry]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -28,6 +29,7 @@ from offloader.ledger import (
 from offloader.ledger.checkpointing import CheckpointRow
 from offloader.ledger.journal import Journal
 from offloader.ledger.lock import Lock
+from offloader.ledger.pins import Pins
 from offloader.ledger.reading import Reader
 from offloader.ledger.scanning import Prepared, Recorder, prepare
 from offloader.ledger.schema import meta
@@ -52,6 +54,8 @@ class Ledger(Reader):
         super().__init__(readers, path)
         self._journal = journal
         self._held = held
+        #: stored objects that copies under way in this process rest on
+        self.pins = Pins()
 
     @property
     def clock_warning(self) -> str | None:
@@ -98,12 +102,34 @@ class Ledger(Reader):
         """
         self._write(moving.advance(steps, links))
 
-    def place_copies(self, placed: Sequence[tuple[int, Copy]], *, rules: Mapping[int, str] | None = None) -> None:
+    def place_copies(
+        self,
+        placed: Sequence[tuple[int, Copy]],
+        *,
+        rules: Mapping[int, str] | None = None,
+        event: str = "rehomed",
+    ) -> None:
         """Add verified copies to versions (pks) whatever their state, each with an event; all or nothing.
 
-        `rules`: by version, the rule that caused it. Raises Permanent if a pk is unknown.
+        One in a store that has one of the version already takes its place. `rules`: by version, the rule that caused
+        it. Raises Permanent if a pk is unknown.
         """
-        self._write(placing.place(placed, rules or {}))
+        self._write(placing.place(placed, rules or {}, event))
+
+    @contextmanager
+    def alone(
+        self, store: str, key: str, *, documents: Collection[int] = (), versions: Collection[int] = ()
+    ) -> Iterator[bool]:
+        """Whether nothing but these documents and versions (pks) has a stored object, or is about to have it.
+
+        Only then may the object be removed, inside the block: while it runs, no copy under way begins to rest on it.
+        """
+
+        def referenced() -> bool:
+            return self.referenced(store, key, documents=documents, versions=versions)
+
+        with self.pins.removing(store, key, referenced) as free:
+            yield free
 
     def forget_copies(self, versions: Sequence[int], *, store: str | None = None) -> None:
         """Note that the copies of these versions (pks) were deleted in their stores, or in this one."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection, Row
 
 from offloader.errors import Permanent
@@ -14,8 +14,24 @@ from offloader.ledger.moving import COPY, copy_data, copy_row
 from offloader.ledger.schema import copies, versions
 from offloader.ledger.values import Copy
 
+_EQUAL = (
+    select(versions.c.document, copies.c.key)
+    .join(copies, copies.c.version == versions.c.pk)
+    .where(
+        copies.c.sha256 == bindparam("sha256"),
+        copies.c.store == bindparam("store"),
+        copies.c.size == bindparam("size"),
+        ~copies.c.stale,
+        copies.c.verified_at.is_not(None),
+    )
+    .order_by(copies.c.version)
+    .limit(bindparam("limit"))
+)
 
-def place(placed: Sequence[tuple[int, Copy]], rules: Mapping[int, str]) -> Callable[[Connection, Journal], None]:
+
+def place(
+    placed: Sequence[tuple[int, Copy]], rules: Mapping[int, str], event: str
+) -> Callable[[Connection, Journal], None]:
     """A job that adds copies to versions (pks), each with an event; `rules`: by version, what caused it."""
 
     def job(connection: Connection, journal: Journal) -> None:
@@ -26,7 +42,7 @@ def place(placed: Sequence[tuple[int, Copy]], rules: Mapping[int, str]) -> Calla
         for pk, copy in placed:
             if pk not in owners:
                 raise Permanent(f"the ledger knows no version number {pk}")
-            journal.add("rehomed", document=owners[pk], version=pk, rule=rules.get(pk), data={"copy": copy_data(copy)})
+            journal.add(event, document=owners[pk], version=pk, rule=rules.get(pk), data={"copy": copy_data(copy)})
         execute_many(connection, COPY, [copy_row(pk, copy) for pk, copy in placed])
 
     return job
@@ -54,7 +70,19 @@ def holders(connection: Connection, sums: Sequence[str]) -> list[int]:
     return sorted(found)
 
 
-def referenced(connection: Connection, store: str, key: str, besides: int) -> bool:
-    """Whether another version than this one (a pk) has a copy under this key of the store."""
-    query = select(copies.c.version).where(copies.c.store == store, copies.c.key == key, copies.c.version != besides)
-    return connection.execute(query.limit(1)).first() is not None
+def referenced(
+    connection: Connection, store: str, key: str, documents: Collection[int], besides: Collection[int]
+) -> bool:
+    """Whether a version of none of these documents, and none of these versions, has a copy under this key."""
+    query = (
+        select(versions.c.document, versions.c.pk)
+        .join(copies, copies.c.version == versions.c.pk)
+        .where(copies.c.store == store, copies.c.key == key)
+    )
+    return any(document not in documents and pk not in besides for document, pk in connection.execute(query))
+
+
+def equal(connection: Connection, store: str, sha256: str, size: int, limit: int) -> list[tuple[int, str]]:
+    """Up to `limit` documents with a verified copy of these bytes in the store, the oldest first, each with its key."""
+    key = {"sha256": sha256, "store": store, "size": size, "limit": limit}
+    return [(document, where) for document, where in connection.execute(_EQUAL, key)]

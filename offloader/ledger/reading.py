@@ -146,10 +146,17 @@ class Reader:
             rows = connection.execute(select(copies.c.version, copies.c.store, copies.c.key).where(copies.c.stale))
             return {(row.version, row.store): row.key for row in rows}
 
-    def referenced(self, store: str, key: str, *, besides: int) -> bool:
-        """Whether another version than this one (a pk) has a copy under this key of the store."""
+    def referenced(
+        self, store: str, key: str, *, documents: Collection[int] = (), versions: Collection[int] = ()
+    ) -> bool:
+        """Whether any but these versions, and those of these documents, has a copy, stale or not, under this key."""
         with self._reading() as connection:
-            return placing.referenced(connection, store, key, besides)
+            return placing.referenced(connection, store, key, documents, versions)
+
+    def equal(self, store: str, sha256: str, size: int, *, limit: int = 16) -> list[tuple[int, str]]:
+        """Up to `limit` documents (pks) with a verified copy of these bytes in the store, each with the copy's key."""
+        with self._reading() as connection:
+            return placing.equal(connection, store, sha256, size, limit)
 
     def repeated(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, int, int]]:
         """SHA-256 (above `after`), size and number of versions of bytes that more than one version has, in order."""

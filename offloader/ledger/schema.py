@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: the revision that this program works with; revisions are four digits and only grow
-HEAD = "0005"
+HEAD = "0006"
 
 metadata = MetaData()
 
@@ -99,6 +99,7 @@ copies = Table(
     #: the version's bytes in the CRM are no longer these
     Column("stale", Boolean, nullable=False),
     Index("copies_by_key", "store", "key"),
+    Index("copies_by_sha256", "sha256", "store"),
 )
 
 transitions = Table(

@@ -41,8 +41,9 @@ from offloader.moves.proofs import changes, keep
 from offloader.moves.reading import Copied, Group, Reader
 from offloader.moves.report import RunReport, sentence
 from offloader.moves.sealing import check_drift, check_file, decisions_of, live, plan_of
+from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site
-from offloader.moves.withdrawing import withdraw, withdraw_elsewhere
+from offloader.moves.withdrawing import take_away, withdraw, withdraw_elsewhere
 from offloader.moves.work import Work
 from offloader.ports import Outcome, Status
 
@@ -129,8 +130,9 @@ class _Applier:
         self._fed = False
         self._events: queue.SimpleQueue[Copied | BatchResult] = queue.SimpleQueue()
         self._storers = ThreadPoolExecutor(STORERS, "store")
+        self._sharing = Sharing(site)
         self._readers = {
-            name: Reader(site, source, self._events.put, self._storers, suspect=suspect)
+            name: Reader(site, source, self._events.put, self._storers, self._sharing, suspect=suspect)
             for name, source in site.sources.items()
         }
         self._batches = Batches(site)
@@ -165,9 +167,12 @@ class _Applier:
             ThreadPoolExecutor(4, "batch") as batchers,
             self._site.interrupts.deferred(),
         ):
-            while self._advance(copiers, batchers):
-                if self._site.interrupts.requested:
-                    self._stop(Interrupted("interrupted; run again to go on"))
+            try:
+                while self._advance(copiers, batchers):
+                    if self._site.interrupts.requested:
+                        self._stop(Interrupted("interrupted; run again to go on"))
+            finally:
+                self._sharing.close()
         if self._report.stopped is None:
             note_deleted(self._site, self._missing)
         if self._report.stopped is None and self._closed_stores:
@@ -354,6 +359,9 @@ class _Applier:
                 self._settle_batch(event, steps, links, after)
         if steps or links:
             self._site.ledger.advance(steps, links=links)
+        for event in events:
+            if isinstance(event, Copied):
+                self._sharing.settle(event.task.pk)
         for stage, work in after:
             self._enqueue(stage, work)
 
@@ -414,11 +422,9 @@ class _Applier:
             if new.get(store) == old:
                 continue
             try:
-                self._site.stores[store].delete(old)
+                take_away(self._site, pk, store, old, forget=store not in new)
             except OffloaderError as error:
                 return replace(event, error=error, where=store)
-            if store not in new:
-                self._site.ledger.forget_copies([pk], store=store)
         return event
 
     def _copy_failed(self, work: Work, event: Copied, steps: list[Step]) -> None:

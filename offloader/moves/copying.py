@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from offloader.errors import Gone, IntegrityError
 from offloader.ledger import Copy
 from offloader.model import Digest, Digester, Document, Version
+from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site, document_key
 from offloader.ports import Store
 
@@ -61,19 +62,33 @@ def buffer(chunks: Iterator[bytes], limit: int) -> tuple[bytes, bool]:
     return b"".join(held), True
 
 
-def put_small(store: Store, task: CopyTask, data: bytes, site: Site) -> Copy:
-    """Store a body that is held in memory. Raises IntegrityError if it is not what the CRM has."""
+def put_small(store: Store, task: CopyTask, data: bytes, site: Site, sharing: Sharing) -> Copy:
+    """Store a body that is held in memory, unless it may share an object that is stored already.
+
+    Raises IntegrityError if it is not what the CRM has.
+    """
     digest = Digest.of(data)
     check_against_crm(task, digest)
-    key = task.key
-    stored = store.put(key, [data], size=len(data), digest=digest)
-    if stored.sha256 != digest.sha256 or stored.size != digest.size:
-        raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
-    return Copy(task.store, key, digest, site.context.now(), stored.held)
+    return _put(store, task, [data], digest, site, sharing)
 
 
-def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site) -> Copy:
-    """Store a body while it arrives. A body that turns out wrong is taken away again."""
+def _put(store: Store, task: CopyTask, chunks: Iterable[bytes], digest: Digest, site: Site, sharing: Sharing) -> Copy:
+    """A copy of these bytes in this store: on an object that has them already, or else on one of its own."""
+    with sharing.turn(task.document, store.name, digest) as may_share:
+        shared = sharing.find(task.pk, task.document, store.name, digest, own=task.key) if may_share else None
+        if shared is not None:
+            return shared
+        stored = store.put(task.key, chunks, size=digest.size, digest=digest)
+        if (stored.sha256, stored.size) != (digest.sha256, digest.size):
+            raise IntegrityError(f"{task.what}: the store {store.name} holds other bytes than were sent")
+        copy = Copy(store.name, task.key, digest, site.context.now(), stored.held)
+        if may_share:
+            sharing.stored(task.pk, task.document, copy)
+        return copy
+
+
+def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site, sharing: Sharing) -> Copy:
+    """Store a body while it arrives. A body that turns out wrong, or to be stored already, is taken away again."""
     digester = Digester()
 
     def measured() -> Iterator[bytes]:
@@ -85,9 +100,25 @@ def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site
     stored = store.put(task.key, measured())
     digest = digester.digest()
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
-        store.delete(task.key)
+        with site.ledger.alone(store.name, task.key, versions={task.pk}) as free:
+            if free:
+                store.delete(task.key)
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
-    return Copy(task.store, task.key, digest, site.context.now(), stored.held)
+    copy = Copy(task.store, task.key, digest, site.context.now(), stored.held)
+    with sharing.turn(task.document, store.name, digest) as may_share:
+        if not may_share:
+            return copy
+        shared = sharing.find(task.pk, task.document, store.name, digest, own=task.key)
+        if shared is not None and _taken_back(store, task, site):
+            return shared
+        sharing.stored(task.pk, task.document, copy)
+        return copy
+
+
+def _taken_back(store: Store, task: CopyTask, site: Site) -> bool:
+    """Remove an object that was written just now and is not needed; False if it is, or if the store keeps it."""
+    with site.ledger.alone(store.name, task.key, versions={task.pk}) as free:
+        return free and (not store.erase(task.key).left or store.size(task.key) is None)
 
 
 def check_against_crm(task: CopyTask, digest: Digest) -> None:
@@ -109,7 +140,9 @@ def check_against_crm(task: CopyTask, digest: Digest) -> None:
         )
 
 
-def duplicate(site: Site, task: CopyTask, first: Copy, name: str, *, data: bytes | None, look: bool) -> Copy:
+def duplicate(
+    site: Site, task: CopyTask, first: Copy, name: str, sharing: Sharing, *, data: bytes | None, look: bool
+) -> Copy:
     """A further copy of a verified one, from its bytes in memory or else read back from its store.
 
     `look`: one may be there already, so it is measured before anything is written. Raises IntegrityError if the
@@ -123,10 +156,7 @@ def duplicate(site: Site, task: CopyTask, first: Copy, name: str, *, data: bytes
         if there is not None and (there.sha256, there.size) == (first.digest.sha256, first.digest.size):
             return Copy(name, key, first.digest, site.context.now(), there.held)
     chunks = site.stores[first.store].read(first.key) if data is None else [data]
-    stored = store.put(task.key, chunks, size=first.digest.size, digest=first.digest)
-    if (stored.sha256, stored.size) != (first.digest.sha256, first.digest.size):
-        raise IntegrityError(f"{task.what}: the store {name} holds other bytes than were sent")
-    return Copy(name, task.key, first.digest, site.context.now(), stored.held)
+    return _put(store, task, chunks, first.digest, site, sharing)
 
 
 def existing_copy(store: Store, task: CopyTask, site: Site) -> Copy | None:

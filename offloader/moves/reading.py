@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from offloader.errors import Gone, IntegrityError, OffloaderError, StoreFull, Transient
 from offloader.ledger import Copy
 from offloader.moves.copying import SMALL, CopyTask, buffer, duplicate, existing_copy, put_small, put_stream
+from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site
 from offloader.ports import Delivery, Source
 
@@ -60,9 +61,17 @@ class Reader:
     """Copies groups of versions of one source. Called from worker threads; every task ends in one `done`."""
 
     def __init__(
-        self, site: Site, source: Source, done: Callable[[Copied], None], storers: Executor, *, suspect: bool
+        self,
+        site: Site,
+        source: Source,
+        done: Callable[[Copied], None],
+        storers: Executor,
+        sharing: Sharing,
+        *,
+        suspect: bool,
     ) -> None:
         self._site = site
+        self._sharing = sharing
         self._source = source
         self._done = done
         #: store the bodies of one delivery side by side: each waits for its store, not for the ones before it
@@ -109,7 +118,8 @@ class Reader:
     def _further(self, task: CopyTask, copy: Copy, name: str, data: bytes | None) -> Copy:
         for attempt in range(self._site.pace.attempts):
             try:
-                return duplicate(self._site, task, copy, name, data=data, look=self._suspect or attempt > 0)
+                look = self._suspect or attempt > 0
+                return duplicate(self._site, task, copy, name, self._sharing, data=data, look=look)
             except Transient as error:
                 if attempt + 1 == self._site.pace.attempts:
                     raise
@@ -173,7 +183,7 @@ class Reader:
             chunks = _chain(data, delivery)
         else:
             chunks = delivery.chunks
-        return put_stream(store, task, chunks, self._site)
+        return put_stream(store, task, chunks, self._site, self._sharing)
 
     def _store_all(self, held: list[tuple[CopyTask, bytes | Copy]]) -> None:
         """Store bodies, and forget each as soon as it is stored."""
@@ -200,7 +210,8 @@ class Reader:
         if isinstance(got, Copy):
             self._finish(task, got)
         else:
-            self._finish(task, put_small(self._site.stores[task.store], task, got, self._site), got)
+            copy = put_small(self._site.stores[task.store], task, got, self._site, self._sharing)
+            self._finish(task, copy, got)
 
     def _read_again(self, task: CopyTask, first: IntegrityError) -> None:
         for delivery in self._source.read([task.document.version_ref(task.version)]):

@@ -41,12 +41,18 @@ class RebuildReport:
 @dataclass(slots=True)
 class _Newest:
     """The newest description of a document: when it was written, what it says, the store whose line is read again, and
-    the copies in further stores."""
+    by store the newest line's time and copies: bytes may have come to lie under another key."""
 
     written: str
     fingerprint: str
     store: str
-    further: dict[str, Mapping[str, Copy]] = field(default_factory=dict)
+    held: dict[str, tuple[str, Mapping[str, Copy]]] = field(default_factory=dict)
+
+    def take(self, store: str, line: Described) -> None:
+        """Note another line that says the same."""
+        self.written = max(self.written, line.written)
+        if store not in self.held or self.held[store][0] < line.written:
+            self.held[store] = (line.written, line.copies)
 
 
 @dataclass(slots=True)
@@ -68,11 +74,9 @@ class _Index:
         ref, fingerprint = line.document.ref, _fingerprint(line)
         known_line = self.newest.get(ref)
         if known_line is not None and known_line.fingerprint == fingerprint:
-            known_line.written = max(known_line.written, line.written)
-            if store != known_line.store:
-                known_line.further[store] = line.copies
+            known_line.take(store, line)
         elif known_line is None or (known_line.written, known_line.fingerprint) < (line.written, fingerprint):
-            self.newest[ref] = _Newest(line.written, fingerprint, store)
+            self.newest[ref] = _Newest(line.written, fingerprint, store, {store: (line.written, line.copies)})
 
     def settle(self) -> None:
         """Take the lives of one document under several references together."""
@@ -153,7 +157,8 @@ def _lines(site: Site, report: RebuildReport | None) -> Iterator[tuple[str, Desc
 
 def _fingerprint(line: Described) -> str:
     """Tells two descriptions of one document apart; equal in every store that holds the same versions."""
-    return f"{line.document.etag} {' '.join(copy.key for copy in line.copies.values())}"
+    copies = ((version.id, version.etag, line.copies[version.id].digest.sha256) for version in line.document.versions)
+    return f"{line.document.etag} {' '.join(' '.join(each) for each in copies)}"
 
 
 def _found(site: Site, index: _Index, report: RebuildReport) -> Iterator[_Found]:
@@ -164,7 +169,7 @@ def _found(site: Site, index: _Index, report: RebuildReport) -> Iterator[_Found]
         ref = line.document.ref
         last = index.fate(ref)
         newest = index.newest.pop(ref)
-        held = {store: line.copies, **newest.further}
+        held = {name: copies for name, (_, copies) in newest.held.items()}
         sound = [copies for name, copies in sorted(held.items()) if _is_whole(site, name, ref, copies, report)]
         if sound:
             yield _Found(line, sound, last, index.former.get(ref))

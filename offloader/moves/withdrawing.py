@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from offloader.errors import Transient
 from offloader.ledger import Copy, Entry
 from offloader.model import State
 from offloader.moves.site import Site
@@ -40,5 +41,20 @@ def withdraw_elsewhere(site: Site, entry: Entry, wanted: Collection[str]) -> Non
 
 def _take_away(site: Site, copies: Collection[tuple[int, Copy]]) -> None:
     for pk, copy in copies:
-        site.stores[copy.store].delete(copy.key)
-        site.ledger.forget_copies([pk], store=copy.store)
+        take_away(site, pk, copy.store, copy.key)
+
+
+def take_away(site: Site, pk: int, store: str, key: str, *, forget: bool = True) -> None:
+    """Take a version's copy away: the object, if it is the version's alone, and the ledger's line about it.
+
+    With `forget` unset the line stays where the caller writes another in its place, unless others share the object:
+    then nothing but the line says that the version has it. Raises what the store raises, and Transient while a copy
+    under way rests on the object and no line says so yet: whoever comes next sees which of the two it is.
+    """
+    with site.ledger.alone(store, key, versions={pk}) as free:
+        if free:
+            site.stores[store].delete(key)
+        elif not site.ledger.referenced(store, key, versions={pk}):
+            raise Transient(f"{key} in the store {store} is about to be shared by another document")
+        if forget or not free:
+            site.ledger.forget_copies([pk], store=store)

@@ -183,6 +183,8 @@ def _weaker_terms(way: Steps, below: object, above: object) -> str:
         return f"an approval holds {above} days, the layer below says {below}"
     if way[:1] == ("caps",) and _less(below, above):
         return f"caps.{'.'.join(map(str, way[1:]))} is {above}, the layer below says {below}"
+    if way == ("duplicates",) and above == "share":
+        return "documents may share a copy, the layer below keeps them apart"
     return ""
 
 

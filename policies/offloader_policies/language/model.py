@@ -482,6 +482,11 @@ class PolicyFile(Options):
     deletions: DeletionTerms = Field(
         default_factory=DeletionTerms, description="What becomes of stored documents that are deleted in the CRM."
     )
+    duplicates: Literal["apart", "share"] = Field(
+        "apart",
+        description="share: equal bytes of documents under the same law, of one source and with the same duties of "
+        "keeping lie in a store once. apart: each document has a copy of its own.",
+    )
     processing: Processing = Field(
         default_factory=Processing, description="Your words for the record of processing (GDPR Article 30)."
     )

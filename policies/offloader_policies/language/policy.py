@@ -55,6 +55,8 @@ class FilePolicy:
         self._selector = Selector(content.clauses, origins, self.conditions)
         # what is not used has no say, so that a file's fingerprint outlives a new word of the language
         unused = {name for name in ("purge",) if not getattr(content, name)}
+        if content.duplicates == "apart":
+            unused.add("duplicates")
         said = json.dumps(content.model_dump(mode="json", by_alias=True, exclude=unused), sort_keys=True)
         text = "\0".join((str(LANGUAGE), self.residency.fingerprint, said))
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -85,6 +87,7 @@ class FilePolicy:
                 bypass_governance=content.expiry.bypass_governance,
                 grace_days=content.deletions.grace,
             ),
+            duplicates=content.duplicates,
             processing={
                 name: value.isoformat() if isinstance(value, date) else value
                 for name, value in content.processing

@@ -39,7 +39,7 @@ def test_it_lists_each_copy_and_names_nobody(case: Case) -> None:
 
     copies = [copy for each in made.statement["documents"] for copy in each["copies"]]
     assert {copy["key"] for copy in copies} == keys
-    assert all(copy["gone"] and copy["versions"] == 1 and "404" in copy["evidence"] for copy in copies)
+    assert all(copy["gone"] and copy["versions"] == 1 and "no object" in copy["evidence"] for copy in copies)
     assert made.statement["request"]["due"] == "2026-02-05"
     for word in (NAME, case.subject.partition(":")[2], *(ref.id for ref in case.mine.values())):
         assert word not in text
