@@ -96,8 +96,8 @@ def main() -> None:
     chosen = ResidencyOptions(further_signals=TIES)
     print(f"{len(tables.load().rules)} rules, 3 signals, {len(stores())} stores, {count:,} documents")
     usual = measure(f"{options.distinct} combinations", open_policy(chosen), documents(count, options.distinct))
-    measure("all different", open_policy(chosen), documents(count, count))
-    print(f"target for the mix: {TARGET:,} a second: {'met' if usual >= TARGET else 'missed'}")
+    worst = measure("all different", open_policy(chosen), documents(count, count))
+    print(f"target for both: {TARGET:,} a second: {'met' if min(usual, worst) >= TARGET else 'missed'}")
 
 
 if __name__ == "__main__":

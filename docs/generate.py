@@ -22,6 +22,7 @@ import typer.main
 from pydantic.fields import FieldInfo
 
 from offloader.cli.main import app
+from offloader.cli.policy_show import shown
 from offloader.config import (
     AuditOptions,
     EncryptionOptions,
@@ -43,7 +44,10 @@ from offloader_connectors.dynamics365.emulator.protocol import ProtocolOptions
 from offloader_connectors.salesforce.emulator import edits as salesforce_edits
 from offloader_policies import tables
 from offloader_policies.explain import lines
+from offloader_policies.language.layers import load as load_layers
 from offloader_policies.language.model import PolicyFile
+from offloader_policies.language.policy import FilePolicy
+from offloader_policies.language.showing import whole
 from offloader_policies.options import ResidencyOptions
 from offloader_policies.plugin import open_policy
 from offloader_policies.retention import Duty, Period
@@ -417,11 +421,20 @@ def a_decision() -> str:
     return "".join(f"{line}\n" for line in lines(decision))
 
 
+def a_policy_shown() -> str:
+    """What `policy show` says of one CRM's policy on top of its organisation's: the parts that both speak of."""
+    policy = FilePolicy(load_layers(DOCS / "examples/one-crm.yaml"))
+    values = [value for value in whole(policy).values if value.part in ("clause closed-cases", "approvals", "caps")]
+    places = [value.origin or "default" for value in values]
+    return "\n".join(line.rstrip() for line in shown(values, places)).lstrip() + "\n"
+
+
 def with_examples(page: Path) -> str:
     """A page's text with its examples as the files under docs/examples have them."""
 
     def filled(match: re.Match[str]) -> str:
-        body = a_decision() if match[1] == "a decision" else (DOCS / match[1]).read_text(encoding="utf-8")
+        made = {"a decision": a_decision, "a policy shown": a_policy_shown}.get(match[1])
+        body = made() if made else (DOCS / match[1]).read_text(encoding="utf-8")
         return f"<!-- example: {match[1]} -->\n```{match[2]}\n{body}```\n"
 
     return EXAMPLE.sub(filled, page.read_text(encoding="utf-8"))

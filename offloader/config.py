@@ -332,6 +332,11 @@ def _encryption(document: _Document, name: str, raw: Any) -> EncryptionOptions |
         raise document.translate(error, ("stores", name, "encryption")) from error
 
 
+def line_in(path: Path, location: tuple[int | str, ...]) -> int:
+    """The line of a configuration's value, or of the nearest thing around it. Raises ConfigError if it is no YAML."""
+    return _Document(path).line(location)
+
+
 def load_config(path: Path) -> Config:
     """Read and validate a configuration. Raises ConfigError with the file, the line and the key."""
     document = _Document(path)

@@ -111,12 +111,58 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyValue:
+    """One effective value of a policy, as it is written (plain JSON), and where it comes from.
+
+    `part` is the section or the named thing that it belongs to ("caps", "clause closed-cases"; empty for the policy
+    itself), `key` the way inside of it ("select.min_age").
+    """
+
+    part: str
+    key: str
+    value: Any
+    #: file:line; empty where the value stands among the plugin's options; None for a default
+    origin: str | None
+    #: the values of lower layers that it replaced, lowest first, each with its file:line
+    replaced: tuple[tuple[Any, str], ...] = ()
+    #: the only sources that its part is about; all, if empty
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WholePolicy:
+    """A policy after all its layers: every effective value, and what a layer took out."""
+
+    #: files, lowest first, each with the SHA-256 of its text
+    layers: tuple[tuple[str, str], ...]
+    values: tuple[PolicyValue, ...]
+    #: what was taken out, where it stood, why, and where that is said
+    removed: tuple[tuple[str, str, str, str], ...] = ()
+    #: how many examples stand beside it
+    tests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyName:
+    """A source, a kind of document or a store that a policy names; a name that nothing has would never apply."""
+
+    #: "source", "kind" or "store"
+    what: str
+    name: str
+    #: file:line and what names it: "policy.yaml:7: the clause closed-cases"; the options' key, if no file says it
+    place: str
+    #: of a kind: the only sources that it is looked for in; all, if empty
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyPlugin:
     """A kind of rule book.
 
     `open` reads the files that the options name (relative to `context.directory`), and nothing later. `lint` gives
     what is doubtful about a policy that opens, `test` runs the examples that stand beside it; `schema` is the JSON
-    Schema of its file, where it has one. All raise ConfigError with the file and the line.
+    Schema of its file, where it has one. `show` gives every effective value with its place, `names` what of the
+    configuration the policy names. All raise ConfigError with the file and the line.
     """
 
     help: str
@@ -125,6 +171,8 @@ class PolicyPlugin:
     lint: Callable[[Any, Context, Sequence[Target]], Sequence[Finding]] | None = None
     test: Callable[[Any, Context], Sequence[CaseResult]] | None = None
     schema: Callable[[], Mapping[str, Any]] | None = None
+    show: Callable[[Any, Context], WholePolicy] | None = None
+    names: Callable[[Any, Context], Sequence[PolicyName]] | None = None
 
 
 class Emulator(Protocol):

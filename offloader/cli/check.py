@@ -52,7 +52,7 @@ def command(
         open_policy(part, outside)
     findings = _findings(config, outside)
     places = _places(config, outside)
-    return _answer(findings, places, outside)
+    return _answer(findings, _names(config, outside), places, outside)
 
 
 def _findings(config: Config, outside: Context) -> dict[str, list[Finding]]:
@@ -65,6 +65,15 @@ def _findings(config: Config, outside: Context) -> dict[str, list[Finding]]:
         except OffloaderError as error:
             found[name] = [Finding(Severity.ERROR, type(error).__name__, str(error))]
     return found
+
+
+def _names(config: Config, outside: Context) -> dict[str, list[Finding]]:
+    """What each policy names and the configuration lacks."""
+    from offloader.cli.policy_choice import of  # noqa: PLC0415
+    from offloader.cli.policy_names import findings, kinds_by_source  # noqa: PLC0415
+
+    kinds = kinds_by_source(config, outside)
+    return {name: list(findings(of(part, outside), config, kinds)) for name, part in config.policies.items()}
 
 
 def _places(config: Config, outside: Context) -> dict[str, tuple[LocationProof, Baseline | None]]:
@@ -87,15 +96,18 @@ def _places(config: Config, outside: Context) -> dict[str, tuple[LocationProof, 
 
 def _answer(
     findings: Mapping[str, list[Finding]],
+    names: Mapping[str, list[Finding]],
     places: Mapping[str, tuple[LocationProof, Baseline | None]],
     outside: Context,
 ) -> Answer:
     now, said = outside.now(), []
-    worst = max((f.severity for each in findings.values() for f in each), key=list(SIGN).index, default=Severity.OK)
-    for name, each in findings.items():
+    told = [*findings.items(), *names.items()]
+    worst = max((f.severity for _, each in told for f in each), key=list(SIGN).index, default=Severity.OK)
+    for name, each in told:
         for finding in each:
             hides = f" Hidden: {finding.hides}." if finding.hides else ""
-            said.append(f"{SIGN[finding.severity]} {name}: {finding.message}{hides} {finding.remedy}".rstrip())
+            message = finding.message if finding.message.endswith(".") else f"{finding.message}."
+            said.append(f"{SIGN[finding.severity]} {name}: {message}{hides} {finding.remedy}".rstrip())
     for proof, baseline in places.values():
         said += check_places.lines(proof, baseline, now)
     unusable = {proof.assurance for proof, _ in places.values() if not proof.usable_at(now)}
@@ -105,16 +117,21 @@ def _answer(
     elif unusable and code is not Exit.FAILED:
         code = Exit.DRIFT
     data = {
-        "sources": {
-            name: [
-                {"severity": f.severity, "code": f.code, "message": f.message, "hides": f.hides, "remedy": f.remedy}
-                for f in each
-            ]
-            for name, each in findings.items()
-        },
+        "sources": {name: list(map(_as_json, each)) for name, each in findings.items()},
+        "policies": {name: list(map(_as_json, each)) for name, each in names.items()},
         "stores": {name: check_places.as_json(proof, baseline, now) for name, (proof, baseline) in places.items()},
     }
     return Answer(code, data, said)
+
+
+def _as_json(found: Finding) -> dict[str, str]:
+    return {
+        "severity": found.severity,
+        "code": found.code,
+        "message": found.message,
+        "hides": found.hides,
+        "remedy": found.remedy,
+    }
 
 
 def _permissions(config: Config) -> Answer:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from offloader.cli import policy_show
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import SHOWN, Answer, size
+from offloader.cli.policy_choice import FILE, Chosen, Name, choose, is_file, opened_file
 from offloader.cli.session import Json, Session, session_of
 from offloader.errors import ConfigError
 
@@ -19,51 +20,15 @@ if TYPE_CHECKING:
     from offloader.model import Finding
     from offloader.moves.replay import Replay
     from offloader.moves.site import Site
-    from offloader.plugins import Context, PolicyPlugin
     from offloader.ports import Policy, Target
 
-app = typer.Typer(name="policy", no_args_is_help=True, help="Check, test, explain and compare policies.")
-#: the policy type whose option `path` is a file
-FILE = "file"
-_SUFFIXES = (".yaml", ".yml")
-Name = Annotated[
-    str | None,
-    typer.Argument(help="A policy's name in the configuration, or a policy file; all policies if left out."),
-]
+app = typer.Typer(name="policy", no_args_is_help=True, help="Check, show, test, explain and compare policies.")
+app.command("show", epilog=TABLE)(policy_show.command)
 
 
 @app.callback()
 def group() -> None:
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A policy that was named, with its plugin and options, and the folder that its paths are relative to."""
-
-    name: str
-    plugin: PolicyPlugin
-    options: Any
-    outside: Context
-
-
-def _chosen(session: Session, name: str | None) -> list[_Chosen]:
-    from offloader.plugins import PolicyPlugin, load  # noqa: PLC0415 - loads pydantic
-
-    if name is not None and name.endswith(_SUFFIXES):
-        return [_Chosen(name, *_opened_file(Path(name)), session.context())]
-    config, outside = session.config(), session.context()
-    if name is not None and name not in config.policies:
-        raise ConfigError(f"no policy is called {name!r}; there are: {', '.join(config.policies)}, or name a file")
-    parts = [part for part in config.policies.values() if name in (None, part.name)]
-    return [_Chosen(part.name, load(PolicyPlugin, part.type), part.options, outside) for part in parts]
-
-
-def _opened_file(path: Path) -> tuple[PolicyPlugin, Any]:
-    from offloader.plugins import PolicyPlugin, load  # noqa: PLC0415
-
-    plugin = load(PolicyPlugin, FILE)
-    return plugin, plugin.options.model_validate({"path": path.resolve()})
 
 
 @app.command(epilog=TABLE)
@@ -80,23 +45,39 @@ def lint(
 ) -> Answer:
     """Find what is doubtful: clauses and rules that never apply, weakened layers, overdue reviews, unproven stores."""
     session = session_of(context)
-    chosen = _chosen(session, name)
-    file = name is not None and name.endswith(_SUFFIXES)
-    targets = _targets(session) if stores and not file else ()
-    found = {each.name: _linted(each, targets) for each in chosen}
+    about = choose(session, name)
+    targets = _targets(session) if stores and not is_file(name) else ()
+    found = {each.name: _linted(each, targets) for each in about}
+    for each in about:
+        found[each.name] += _named(session, each)
     if ledger:
         with session.site(exclusive=False, dry_run=True) as site:
-            for each in chosen:
+            for each in about:
                 found[each.name] += _met(site, each, session)
     return _lint_answer(found)
 
 
-def _linted(chosen: _Chosen, targets: tuple[Target, ...]) -> list[Finding]:
+def _linted(chosen: Chosen, targets: tuple[Target, ...]) -> list[Finding]:
     """What the plugin finds; a policy that does not open is an error of its own."""
     chosen.plugin.open(chosen.options, chosen.outside)
     if chosen.plugin.lint is None:
         return []
     return list(chosen.plugin.lint(chosen.options, chosen.outside, targets))
+
+
+def _named(session: Session, chosen: Chosen) -> list[Finding]:
+    """What the policy names and the configuration lacks. A file may stand alone, without a configuration."""
+    from offloader.cli.policy_names import findings, kinds_by_source  # noqa: PLC0415
+    from offloader.model import Finding, Severity  # noqa: PLC0415
+
+    try:
+        config = session.config()
+    except ConfigError as error:
+        if chosen.part is not None:
+            raise
+        text = f"the names of sources, kinds and stores are compared with nothing: {error}"
+        return [Finding(Severity.OK, "names-unchecked", text)]
+    return list(findings(chosen, config, kinds_by_source(config, session.context())))
 
 
 def _targets(session: Session) -> tuple[Target, ...]:
@@ -115,7 +96,7 @@ def _targets(session: Session) -> tuple[Target, ...]:
     )
 
 
-def _met(site: Site, chosen: _Chosen, session: Session) -> list[Finding]:
+def _met(site: Site, chosen: Chosen, session: Session) -> list[Finding]:
     """What the ledger's documents meet under a policy that no person has thought of."""
     from offloader.model import Finding, Severity  # noqa: PLC0415
     from offloader.moves.replay import survey  # noqa: PLC0415
@@ -161,7 +142,7 @@ def run_tests(context: typer.Context, name: Name = None, as_json: Json = False) 
     lines: list[str] = []
     data: dict[str, list[dict[str, Any]]] = {}
     failed = total = 0
-    for chosen in _chosen(session_of(context), name):
+    for chosen in choose(session_of(context), name):
         results = chosen.plugin.test(chosen.options, chosen.outside) if chosen.plugin.test else ()
         data[chosen.name] = [
             {"name": each.name, "where": each.where, "differences": list(each.differences)} for each in results
@@ -215,7 +196,7 @@ def _policies(path: Path, site: Site, session: Session) -> dict[str, Policy]:
     if _is_configuration(path):
         config, outside = load_config(path), system_context(path.resolve().parent)
         return {name: open_policy(config.policy_for(name), outside) for name in site.sources if name in config.sources}
-    plugin, options = _opened_file(path)
+    plugin, options = opened_file(path)
     policy = plugin.open(options, session.context())
     return dict.fromkeys(site.sources, policy)
 

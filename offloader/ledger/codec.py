@@ -7,7 +7,7 @@ without its versions, which have texts of their own; it names them by id.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -30,6 +30,13 @@ from offloader.model import (
 )
 
 load = json.loads
+
+
+def load_all(texts: Iterable[str]) -> list[Any]:
+    """The values of many JSON texts. One text after the other takes twice as long, and keeps each key anew."""
+    return list(load(f"[{','.join(texts)}]"))
+
+
 _STRATEGIES = {strategy.value: strategy for strategy in Strategy}
 
 
@@ -118,7 +125,11 @@ def version_text(version: Version) -> str:
 
 def version(text: str) -> Version:
     """Build a version from its JSON."""
-    fields = load(text)
+    return version_of(load(text))
+
+
+def version_of(fields: dict[str, Any]) -> Version:
+    """Build a version from what its JSON says, which it takes over."""
     if "checksum" in fields:
         fields["checksum"] = Checksum(*fields["checksum"])
     for name in ("created", "modified"):

@@ -412,22 +412,29 @@ def _entries(connection: Connection, pks: Sequence[int]) -> list[Entry]:
         for row in connection.execute(_COPIES, key):
             held.setdefault(row.document, {}).setdefault(row.version, []).append(_copy(row))
         listed: dict[int, list[Sequence[Any]]] = {}
-        for owner, *version in connection.execute(_VERSIONS, key).all():
-            listed.setdefault(owner, []).append(version)
-        for pk, *document in connection.execute(_BY_PK, key).all():
-            built[pk] = _entry(pk, document, listed.get(pk, ()), held.get(pk, {}))
+        rows = connection.execute(_VERSIONS, key).all()
+        for (owner, *version), told in zip(rows, codec.load_all(row[-1] for row in rows), strict=True):
+            listed.setdefault(owner, []).append((*version[:-1], codec.version_of(told)))
+        found = connection.execute(_BY_PK, key).all()
+        for (pk, *document), fields in zip(found, codec.load_all(row[-1] for row in found), strict=True):
+            built[pk] = _entry(pk, document[:-1], fields, listed.get(pk, ()), held.get(pk, {}))
     return [built[pk] for pk in pks if pk in built]
 
 
-def _entry(pk: int, row: Sequence[Any], listed: Sequence[Sequence[Any]], held: Mapping[int, Sequence[Copy]]) -> Entry:
-    """One document from the columns of `_BY_PK` and of `_VERSIONS`, in their order."""
-    source, kind, name, deleted, link_id, link_url, link_ref, body = row
-    fields = codec.load(body)
+def _entry(
+    pk: int,
+    row: Sequence[Any],
+    fields: Mapping[str, Any],
+    listed: Sequence[Sequence[Any]],
+    held: Mapping[int, Sequence[Copy]],
+) -> Entry:
+    """One document from the columns of `_BY_PK` and of `_VERSIONS`, in their order, their JSON read already."""
+    source, kind, name, deleted, link_id, link_url, link_ref = row
     current = set(fields.get("versions", ()))
     values: dict[str, Version] = {}
     entries = []
-    for version_pk, version_id, state, detail, text in listed:
-        values[version_id] = version = codec.version(text)
+    for version_pk, version_id, state, detail, version in listed:
+        values[version_id] = version
         copies_ = tuple(held.get(version_pk, ()))
         entries.append(VersionEntry(version_pk, version, _STATES[state], copies_, detail, version_id not in current))
     link = Link(link_id, link_url) if link_id is not None else None

@@ -169,17 +169,27 @@ def plan_documents(connection: Connection, plan: str, after: int, limit: int, *,
     for document, name, state, size, detail, body in connection.execute(_WHOLE_PARTS, window).all():
         versions_of.setdefault(document, []).append((Part(name, _STATES[state], size, detail), body))
     stored, done = _ends(connection, window) if outcomes else ({}, {})
+    rows = connection.execute(_WHOLE_LINES, window).all()
+    told = codec.load_all(row[-1] for row in rows)
+    listed = [_listed(fields, versions_of.get(row[1], ())) for row, fields in zip(rows, told, strict=True)]
+    newest = codec.load_all(text for _, text in listed)
     found = []
-    for seq, document, source, kind, size, count, item, id_, body in connection.execute(_WHOLE_LINES, window).all():
-        fields = codec.load(body)
-        listed = fields.get("versions", ())
-        each = [part for part in versions_of.get(document, ()) if part[0].id in listed]
-        line = PlanLine(seq, document, source, kind, size, count, _decided(item), tuple(part for part, _ in each))
-        newest = next((text for part, text in each if part.id == listed[-1]), "{}")
-        copied = stored.get((document, listed[-1]), ()) if listed else ()
-        ref = DocumentRef(source, kind, id_)
-        found.append(PlanDocument(line, ref, fields, codec.load(newest), tuple(copied), done.get(document)))
+    for row, fields, (parts, _), version in zip(rows, told, listed, newest, strict=True):
+        seq, document, source, kind, size, count, item, name, _ = row
+        line = PlanLine(seq, document, source, kind, size, count, _decided(item), parts)
+        copied = stored.get((document, version["id"]), ()) if version and stored else ()
+        ref = DocumentRef(source, kind, name)
+        found.append(PlanDocument(line, ref, fields, version, tuple(copied), done.get(document)))
     return found
+
+
+def _listed(fields: Mapping[str, Any], versions: Sequence[tuple[Part, str]]) -> tuple[tuple[Part, ...], str]:
+    """Of these versions those that the document still has, and the text of the newest one."""
+    names = fields.get("versions", ())
+    if len(names) == 1 and len(versions) == 1 and versions[0][0].id == names[0]:
+        return (versions[0][0],), versions[0][1]
+    each = [version for version in versions if version[0].id in names]
+    return tuple(part for part, _ in each), next((text for part, text in each if part.id == names[-1]), "{}")
 
 
 _Stored = dict[tuple[int, str], list[tuple[str, str, str]]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -173,19 +174,29 @@ def _fill(
     found: Iterator[Sequence[Entry]],
     given: _Given,
 ) -> None:
-    """Decide page by page, write each down, and seal."""
+    """Decide page by page, write each down while the next one is decided, and seal."""
     assert summary.id is not None
-    seal = Seal(header)
-    for entries in found:
-        items, steps = [], []
-        for entry in entries:
-            decision, moves = _decided(site, entry, given)
-            items.append(_item(entry, decision))
-            steps.extend(moves)
-            _count(summary, items[-1])
-        seal.lines(site.ledger.add_plan_items(summary.id, items))
+    plan, seal = summary.id, Seal(header)
+
+    def write(items: Sequence[PlanItem], steps: Sequence[Step]) -> None:
+        seal.lines(site.ledger.add_plan_items(plan, items))
         site.ledger.advance(steps)
-        site.progress("plan", summary.documents, None)
+
+    with ThreadPoolExecutor(1, "plan") as pen:
+        written: Future[None] | None = None
+        for entries in found:
+            items, steps = [], []
+            for entry in entries:
+                decision, moves = _decided(site, entry, given)
+                items.append(_item(entry, decision))
+                steps.extend(moves)
+                _count(summary, items[-1])
+            if written is not None:
+                written.result()
+            written = pen.submit(write, items, steps)
+            site.progress("plan", summary.documents, None)
+        if written is not None:
+            written.result()
     summary.sha256 = seal.hexdigest()
     site.ledger.seal_plan(summary.id, sha256=summary.sha256, totals=summary.totals())
 

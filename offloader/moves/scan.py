@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from offloader.model import OWN_LINK, Finding
+from offloader.moves.filling import note_filling
 from offloader.moves.identity import check_identity, remember_newest
 from offloader.moves.site import Site
 from offloader.ports import Page
@@ -43,6 +44,7 @@ def scan(site: Site, *, sources: Collection[str] = (), kinds: Collection[str] = 
         for capability in source.capabilities.kinds:
             if not kinds or capability.kind in kinds:
                 _scan_kind(site, name, capability.kind, report, full=full)
+        note_filling(site, name)
     return report
 
 

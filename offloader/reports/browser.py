@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from offloader.reports import codes
+from offloader.reports.message import marked as _
 from offloader.reports.model import Report
 from offloader.reports.words import Words
-from offloader.reports.words import marked as _
 
 _PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
@@ -92,6 +92,7 @@ def words(spoken: Words, report: Report, texts: Iterable[str]) -> dict[str, Any]
         "texts": {key: spoken.say(text) for key, text in TEXTS.items()},
         "titles": {key: spoken.say(text) for key, text in TITLES.items()},
         "verdicts": {key: spoken.say(text) for key, text in codes.VERDICTS.items()},
+        "names": {code: spoken.say(text) for code, text in {**codes.STATE_NAMES, **codes.CATEGORIES}.items()},
         "codes": {code: [spoken.say(text) for text in codes.reason(code)] for code in used},
         "countries": {code: spoken.country(code) for code in texts if _PLACE.fullmatch(code)},
     }

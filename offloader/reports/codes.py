@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from offloader.reports.words import marked as _
+from offloader.reports.message import marked as _
 
 
 class Wording(NamedTuple):
@@ -132,9 +132,10 @@ OTHER: Final = Wording(_("The decision's own sentence says why."))
 
 MODES: Final[Mapping[str, str]] = {
     "HARD": _("Every copy must be in the listed countries."),
-    "PRIMARY": _("The primary copy must be in the listed countries."),
+    "PRIMARY": _("The primary copy must be in the listed countries; offloader keeps every copy of its own there."),
     "COPY": _("A full copy must be in the listed countries; others may be elsewhere."),
     "COND": _("In the listed countries freely; elsewhere only on a recorded transfer basis."),
+    "RECIPIENT": _("A condition on who receives the data; no bound on the place."),
     "DENY": _("Never in the listed countries."),
     "REACH": _("Anywhere, if the authority gets prompt and full access."),
     "EXPORT_GATE": _("No bound on the place; handing the data out needs an approval."),
@@ -145,6 +146,9 @@ MODES: Final[Mapping[str, str]] = {
     "RULES_OVERDUE": _("Rules still applied that a person should have looked at again."),
     "REVIEW_OVERDUE": _("Still applied, but a person should have looked at this rule again."),
 }
+
+#: how the sentence of a condition begins that is not about places
+_RECIPIENT: Final = "a condition on the recipient"
 
 #: the same in two or three words
 MEASURES: Final[Mapping[str, str]] = {
@@ -177,6 +181,52 @@ STATES: Final[Mapping[str, Wording]] = {
     "held": Wording(_("Frozen by a legal hold.")),
     "restored": Wording(_("Put back into the CRM.")),
     "erased": Wording(_("Erased under the retention schedule.")),
+}
+
+#: the states in a word or two
+STATE_NAMES: Final[Mapping[str, str]] = {
+    "seen": _("listed"),
+    "planned": _("not begun"),
+    "copied": _("copied"),
+    "verified": _("verified"),
+    "linked": _("linked"),
+    "done": _("moved"),
+    "kept": _("kept"),
+    "blocked": _("blocked"),
+    "review": _("to be reviewed"),
+    "conflict": _("conflict"),
+    "failed": _("failed"),
+    "held": _("held"),
+    "restored": _("put back"),
+    "erased": _("erased"),
+}
+#: the categories that documents of a CRM most often have; the others are called by their codes
+CATEGORIES: Final[Mapping[str, str]] = {
+    "accounting": _("accounting"),
+    "annual_accounts": _("annual accounts"),
+    "bank_customer_data": _("data of bank customers"),
+    "banking": _("banking"),
+    "books": _("books"),
+    "business_letters": _("business letters"),
+    "business_records": _("business records"),
+    "consent_record": _("records of consent"),
+    "contracts": _("contracts"),
+    "correspondence": _("correspondence"),
+    "export_controlled": _("export-controlled data"),
+    "health_data": _("health data"),
+    "health_record": _("health records"),
+    "important_data": _("important data"),
+    "insurance_records": _("insurance records"),
+    "invoices": _("invoices"),
+    "job_application": _("job applications"),
+    "non_personal_data": _("data that are not personal"),
+    "payments": _("payments"),
+    "personal_data": _("personal data"),
+    "prospect_data": _("data of prospects"),
+    "tax_records": _("tax records"),
+    "telecom_metadata": _("telecom metadata"),
+    "vat_records": _("VAT records"),
+    "vouchers": _("vouchers"),
 }
 
 #: columns of the record of processing (GDPR Article 30(1))
@@ -213,3 +263,8 @@ SAID: Final[Mapping[str, str]] = {
 
 def reason(code: str) -> Wording:
     return REASONS.get(code, OTHER)
+
+
+def asks(mode: str, sentence: str) -> str:
+    """What a rule of a mode asks for; of a condition that is not about places, its sentence tells."""
+    return MODES.get("RECIPIENT" if sentence.startswith(_RECIPIENT) else mode, mode)

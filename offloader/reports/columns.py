@@ -7,12 +7,17 @@ from datetime import date, datetime
 from typing import Final
 
 from offloader.reports.model import Row
+from offloader.reports.sentences import DUTY
+from offloader.reports.words import Words
 
 Cell = str | int | float | None
 
 
-def _moment(at: date | None) -> str:
-    return "" if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}" if isinstance(at, datetime) else at.isoformat()
+def moment(at: date | None) -> str:
+    """A day, or a time in UTC to the second; empty for None."""
+    if isinstance(at, datetime):
+        return f"{at.isoformat(timespec='seconds')[:19]}Z"
+    return "" if at is None else at.isoformat()
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
@@ -31,8 +36,8 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Cell]]] = {
     "bytes": lambda row: row.bytes,
     "versions": lambda row: row.versions,
     "mime": lambda row: row.mime,
-    "created": lambda row: _moment(row.created),
-    "modified": lambda row: _moment(row.modified),
+    "created": lambda row: moment(row.created),
+    "modified": lambda row: moment(row.modified),
     "checksum": lambda row: row.checksum,
     "parents": lambda row: "; ".join(map(" ".join, row.parents)),
     "signals": lambda row: "; ".join(row.signals),
@@ -50,16 +55,27 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Cell]]] = {
     "copies": lambda row: " ".join(row.copies),
     "bases": lambda row: " ".join(row.bases),
     "clauses": lambda row: " ".join(row.clauses),
-    "keep_until": lambda row: _moment(row.keep_until),
-    "erase_by": lambda row: _moment(row.erase_by),
+    "keep_until": lambda row: moment(row.keep_until),
+    "erase_by": lambda row: moment(row.erase_by),
     "retention": lambda row: "; ".join(row.retention),
     "holds": lambda row: " ".join(row.holds),
     "owner": lambda row: row.owner,
-    "due": lambda row: _moment(row.due),
+    "due": lambda row: moment(row.due),
     "saved_month_usd": lambda row: row.saved_month,
     "outcome": lambda row: row.outcome,
     "stored": lambda row: _pairs(row.stored),
     "sha256": lambda row: row.sha256,
-    "done_at": lambda row: _moment(row.done_at),
+    "done_at": lambda row: moment(row.done_at),
     "detail": lambda row: row.detail,
 }
+
+
+def spoken(words: Words) -> Mapping[str, Callable[[Row], Cell]]:
+    """The same columns for a reader: sentences in the reader's language, as far as they are known."""
+    return {
+        **COLUMNS,
+        "reason": lambda row: words.told(row.reason, row.code),
+        "narrowing": lambda row: words.told(row.narrowing),
+        "retention": lambda row: "; ".join(words.told(duty, DUTY) for duty in row.retention),
+        "detail": lambda row: words.told(row.detail, row.code),
+    }

@@ -7,20 +7,32 @@ file is opened by a double click, and for that there is the spreadsheet.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from offloader.reports.columns import COLUMNS
+from offloader.reports.columns import COLUMNS, Cell
+from offloader.reports.lines import DECIDED_COLUMNS, Column, Lines
 from offloader.reports.model import Report
 from offloader.reports.shown import cell
+
+_MARK = "\N{BYTE ORDER MARK}"
+_END = "\r\n"
 
 
 def write(report: Report, path: Path, language: str) -> None:
     """Write one line per document, in the plan's order; `language` changes nothing."""
-    readers = tuple(COLUMNS.values())
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+    made = Lines((Column("", read, _field, name in DECIDED_COLUMNS) for name, read in COLUMNS.items()), ",")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(_MARK + ",".join(COLUMNS) + _END)
         for row in report.rows():
-            values = [read(row) for read in readers]
-            writer.writerow([cell(value) if isinstance(value, str) else value for value in values])
+            file.write(made.line(row) + _END)
+
+
+def _field(value: Cell) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else repr(value)
+    if not value or value.isalnum():
+        return value
+    text = cell(value)
+    if "," in text or '"' in text:
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from offloader.ledger import reporting
 from offloader.model import Decision, Retention
 from offloader.reports.model import TargetFacts
 
+#: the fields of a `Row` that the decision alone settles
+DECIDED: Final = (
+    "verdict", "code", "reason", "jurisdictions", "categories", "clauses", "rules", "narrowing", "countries", "store",
+    "copies", "store_countries", "assurance", "proof", "bases", "keep_until", "erase_by", "retention",
+)  # fmt: skip
 #: codes of reasons that say what keeps a document's records from being judged
 DOUBTS = frozenset({"UNKNOWN_SIGNAL", "CONDITION_UNKNOWN", "NO_VERSIONS"})
 HELD = "HELD"
@@ -48,7 +53,7 @@ class Facet:
     conflict: bool
     #: what keeps its records from being judged, without what is peculiar to one of them
     doubts: tuple[str, ...]
-    #: the values of a `Row` that the decision alone settles, by their names
+    #: the values of `DECIDED`, by their names
     row: Mapping[str, Any]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from offloader.config import Config
 from offloader.ledger import PlanHeader, PlanRow
@@ -17,24 +19,35 @@ from offloader.reports import processing
 from offloader.reports.model import Count, PolicyFacts, SignOff, SourceFacts, TargetFacts
 from offloader.reports.sums import Tally, Use
 
+#: where the ledger keeps who a source said that it is (`offloader.moves.identity`)
+_IDENTITY = "identity:{}"
+
 
 def sources(site: Site, config: Config, header: PlanHeader) -> tuple[SourceFacts, ...]:
     """The CRMs that the plan is about."""
-    return tuple(_source(site, config, name) for name in header.sources)
+    return tuple(_source(site, config, header, name) for name in header.sources)
 
 
-def _source(site: Site, config: Config, name: str) -> SourceFacts:
+def _source(site: Site, config: Config, header: PlanHeader, name: str) -> SourceFacts:
     part, source = config.sources.get(name), site.sources.get(name)
+    who = json.loads(site.ledger.meta(_IDENTITY.format(name)) or "{}")
     kinds = [kind.kind for kind in source.capabilities.kinds] if source else []
     scans = [site.ledger.scan_state(name, kind) for kind in kinds]
+    made = header.created
     ends = [scan.finished if scan else None for scan in scans]
     known = [end for end in ends if end is not None]
     spots = [f"{spot.message} {spot.hides}".strip() for scan in scans if scan for spot in scan.blind_spots]
     return SourceFacts(
         name=name,
         type=part.type if part else "",
+        **{name: str(who.get(name, "")) for name in ("organisation", "environment", "address")},
         countries=tuple(site.homes.get(name, ())),
         scanned=min(known) if known and len(known) == len(ends) else None,
+        marks={
+            scan.kind: scan.watermark
+            for scan in scans
+            if scan and scan.watermark and scan.finished and made and scan.finished <= made
+        },
         blind_spots=tuple(dict.fromkeys(spots)),
     )
 
@@ -161,6 +174,23 @@ def sign_offs(site: Site, config: Config, row: PlanRow) -> tuple[tuple[SignOff, 
     return said, found
 
 
-def chosen(facts: tuple[TargetFacts, ...], tallies: Mapping[str, Tally]) -> tuple[TargetFacts, ...]:
-    """The same stores with what goes to each."""
-    return tuple(replace(each, chosen=tallies.get(each.name, Tally()).count()) for each in facts)
+def chosen(
+    site: Site, config: Config, facts: tuple[TargetFacts, ...], tallies: Mapping[str, Tally]
+) -> tuple[TargetFacts, ...]:
+    """The same stores with what goes to each, how it is protected there, and by which price list it is paid."""
+    measures = _measures(site, config)
+    return tuple(
+        replace(
+            each,
+            chosen=tallies.get(each.name, Tally()).count(),
+            protection=measures.get(each.name, ""),
+            price_class=" ".join(site.tariffs.get(each.name) or ()),
+        )
+        for each in facts
+    )
+
+
+def scope(header: PlanHeader) -> dict[str, Any]:
+    """What the plan was asked to be about: sources (none: all), and of a pilot how many documents of how many."""
+    named = header.scope.get("sources", ())
+    return {"sources": [*named], **({"pilot": dict(header.pilot)} if header.pilot else {})}

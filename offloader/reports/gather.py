@@ -88,7 +88,7 @@ def _report(
     header = row.header
     said, standing = facts.sign_offs(site, config, row)
     started, ended = site.ledger.run_period(row.id) if mode is Mode.RUN else (None, None)
-    targets = facts.chosen(facts.targets(header), sums.chosen)
+    targets = facts.chosen(site, config, facts.targets(header), sums.chosen)
     policies = facts.policies(site, config, header, sums.uses, now.date())
     report = Report(
         id=site.ledger.next_report_id(now),
@@ -125,9 +125,10 @@ def _report(
         exceptions=tuple(sums.exceptions),
         exceptions_total=sums.exceptions_total,
         money=account.money(),
-        forecast=forecast(site, header, sums.ahead, now.date()),
+        forecast=forecast(site, header, sums.ahead, sums.moves, started, now.date()),
         difference=None,
         rows=rows,
+        scope=facts.scope(header),
         unfinished=counts(sums.unfinished),
     )
     return replace(report, difference=difference.against_last(site, report))

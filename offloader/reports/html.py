@@ -46,7 +46,10 @@ def write(report: Report, path: Path, language: str) -> None:
         "rows": picked.table,
         "total": picked.total,
         "files": {kind: f"{report.id}.{kind}" for kind in ("xlsx", "csv")},
-        "words": {words.language: browser.words(words, report, packer.texts) for words in spoken},
+        "words": {
+            words.language: {**browser.words(words, report, packer.texts), "said": packer.said(words)}
+            for words in spoken
+        },
     }
     texts = {words.language: browser.words(words, report, ()) for words in spoken}
     made = page(

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 
 class Mode(enum.StrEnum):
@@ -33,10 +34,15 @@ class SourceFacts:
 
     name: str
     type: str
+    #: who the CRM itself says that it is: its own id, its kind (production, sandbox), its host; empty: not said
     organisation: str = ""
+    environment: str = ""
+    address: str = ""
     countries: tuple[str, ...] = ()
     #: when its last complete scan ended, and what it could not see
     scanned: datetime | None = None
+    #: kind → mark up to which its changes were seen when the plan was made; empty where it was scanned again since
+    marks: Mapping[str, str] = field(default_factory=dict)
     blind_spots: tuple[str, ...] = ()
 
 
@@ -70,6 +76,10 @@ class TargetFacts:
     #: question → raw answer
     evidence: Mapping[str, str]
     chosen: Count
+    #: how its bytes are protected beyond the transport, as far as the configuration says
+    protection: str = ""
+    #: provider, class and region of the price list's row
+    price_class: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,21 +116,42 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageForecast:
+    """How full one CRM's storage for documents was when it was asked, in bytes, and when it will be full."""
+
+    source: str
+    used: int
+    limit: int
+    #: when the CRM was asked
+    as_of: datetime
+    #: bytes a month by which it grows; None: not known
+    growth_month: int | None
+    #: bytes that the plan's moves take out of it, of those that were there when it was asked
+    freed: int
+    #: None: not within a hundred years, or not known; the notes say which
+    full_without: date | None
+    full_with: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What comes, reckoned from what is known; None where there is nothing to reckon from."""
 
     #: bytes a month by which the CRM's documents grow, and from how many months that was measured
     growth_month: int | None
     measured_months: int
-    #: when the CRM's storage is full without this plan, and with it
+    #: when the storage of the CRM that is full first is full without this plan, and with it
     full_without: date | None
     full_with: date | None
-    #: CRM requests that the plan's moves need (after a run: those that are not done), requests a day that the budget
-    #: allows, and so how many days
+    #: documents still to move (after a run: those that are not done), CRM requests that they need, requests a day that
+    #: the budget allows, and so how many days
+    documents: int
     requests: int
     requests_day: int | None
     days: int | None
     notes: tuple[str, ...]
+    #: the CRMs that say how full they are
+    storages: tuple[StorageForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +166,12 @@ class Difference:
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Row:
-    """One document. `name` is its title or, by default, the first 16 hex digits of that title's SHA-256."""
+    """One document. `name` is its title or, by default, the first 16 hex digits of that title's SHA-256.
+
+    Nobody changes one. It is not frozen because there are millions, and making a frozen one takes four times as long.
+    """
 
     #: number of the item in the plan, from 1
     number: int
@@ -249,6 +283,8 @@ class Report:
     forecast: Forecast | None
     difference: Difference | None
     rows: Callable[[], Iterator[Row]]
+    #: the sources that were asked for (empty: all), and of a pilot: how many documents of how many, and its seed
+    scope: Mapping[str, Any] = field(default_factory=dict)
     #: (state, why) → count of a run's planned moves that are not done; `why` says nothing of a single document
     unfinished: Mapping[tuple[str, str], Count] = field(default_factory=dict)
 

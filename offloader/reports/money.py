@@ -9,8 +9,10 @@ from datetime import date
 
 from offloader.ledger.reporting import PlanLine
 from offloader.ports import Tariff
-from offloader.prices import GIGABYTE, TRAFFIC_GIGABYTE, Prices, RequestPrice, StorePrice, said
+from offloader.prices import GIGABYTE, TRAFFIC_GIGABYTE, CrmPrice, Prices, RequestPrice, StorePrice
 from offloader.reports.facets import Facet
+from offloader.reports.message import Message
+from offloader.reports.message import marked as _
 from offloader.reports.model import Count, Money
 from offloader.reports.sums import Tally
 
@@ -94,45 +96,75 @@ class Biller:
             return None, None
         return self._prices.store.get(tariff), self._prices.requests.get(tariff)
 
-    def notes(self, sources: Sequence[str], stores: Sequence[str]) -> list[str]:
+    def notes(self, sources: Sequence[str], stores: Sequence[str]) -> list[Message]:
         """Every price that was used, and what is not listed, a sentence each."""
         found = [self._crm_note(source) for source in sources]
         for store in stores:
             found.extend(self._store_notes(store))
         return list(dict.fromkeys(found))
 
-    def _crm_note(self, source: str) -> str:
+    def _crm_note(self, source: str) -> Message:
         meter = self._meters.get(source)
         price = self._prices.crm.get(meter) if meter else None
         if meter is None or price is None:
-            return f"source {source}: no price"
-        return f"{' '.join(meter)}: {price.usd:g} USD per GB and month ({said(price)})"
+            return Message(_("source {source}: no price"), source=source)
+        return Message(
+            _("{what}: {usd} USD per GB and month ({price})"),
+            what=" ".join(meter).replace("_", " "),
+            usd=price.usd,
+            price=_listed(price),
+        )
 
-    def _store_notes(self, store: str) -> list[str]:
+    def _store_notes(self, store: str) -> list[Message]:
         tariff = self._tariffs.get(store)
         price, requests = self._listed(store)
-        if tariff is None or price is None:
-            listed = f" ({' '.join(tariff)})" if tariff else ""
-            return [f"store {store}{listed}: no price"]
+        if tariff is None:
+            return [Message(_("store {store}: no price"), store=store)]
         name = " ".join(tariff)
-        notes = [f"{name}: {price.usd:g} USD per GB and month ({said(price)}){_minima(price)}"]
+        if price is None:
+            return [Message(_("store {store} ({what}): no price"), store=store, what=name)]
+        month = Message(
+            _("{what}: {usd} USD per GB and month ({price}){minima}"),
+            what=name,
+            usd=price.usd,
+            price=_listed(price),
+            minima=_minima(price),
+        )
         if requests is None:
-            return [*notes, f"{name}, requests and traffic: no price"]
-        put = "no price" if requests.put is None else f"{requests.put * 1000:g} USD per 1,000"
-        get = "no price" if requests.get is None else f"{requests.get * 1000:g} USD per 1,000"
-        egress = "no price" if requests.egress is None else f"{requests.egress:g} USD per GB"
-        notes.append(f"{name}: writes {put}; reads {get}; to the internet {egress} ({said(requests)})")
-        return notes
+            return [month, Message(_("{what}, requests and traffic: no price"), what=name)]
+        calls = Message(
+            _("{what}: writes {put}; reads {get}; to the internet {egress} ({price})"),
+            what=name,
+            put=_thousand(requests.put),
+            get=_thousand(requests.get),
+            egress=_NO_PRICE if requests.egress is None else Message(_("{usd} USD per GB"), usd=requests.egress),
+            price=_listed(requests),
+        )
+        return [month, calls]
 
 
-def _minima(price: StorePrice) -> str:
-    parts = [
-        f"at least {price.minimum // 1024} kB an object" if price.minimum else "",
-        f"{price.overhead // 1024} kB more an object" if price.overhead else "",
-        f"at least {price.days} days" if price.days else "",
-        f"reading {price.retrieval:g} USD per GB" if price.retrieval else "",
-    ]
-    return "".join(f"; {part}" for part in parts if part)
+_NO_PRICE = Message(_("no price"))
+
+
+def _listed(price: CrmPrice | StorePrice | RequestPrice) -> Message:
+    """Of what kind a price is, when it was so, and who says so."""
+    if price.source:
+        return Message(_("list, {as_of}, {source}"), as_of=price.as_of, source=price.source)
+    return Message(_("list, {as_of}"), as_of=price.as_of)
+
+
+def _thousand(each: float | None) -> Message:
+    return _NO_PRICE if each is None else Message(_("{usd} USD per 1,000"), usd=round(each * 1000, 9))
+
+
+def _minima(price: StorePrice) -> tuple[Message, ...]:
+    parts = (
+        (_("; at least {n} kB an object"), price.minimum // 1024),
+        (_("; {n} kB more an object"), price.overhead // 1024),
+        (_("; at least {n} days"), price.days),
+        (_("; reading {n} USD per GB"), price.retrieval),
+    )
+    return tuple(Message(text, n=value) for text, value in parts if value)
 
 
 @dataclass(slots=True)
@@ -170,8 +202,8 @@ class Account:
 
     def _without_price(self, line: PlanLine, facet: Facet) -> None:
         rates = self.biller.rates(line.source, facet.stores)
-        self.unpriced[" and ".join(facet.stores)] += 1
-        self.unpriced_bytes[" and ".join(facet.stores)] += line.size
+        self.unpriced[", ".join(facet.stores)] += 1
+        self.unpriced_bytes[", ".join(facet.stores)] += line.size
         if rates.crm is not None:
             self.crm_alone = (self.crm_alone or 0.0) + rates.crm * line.size
 
@@ -201,18 +233,28 @@ class Account:
             notes=notes,
         )
 
-    def _left_out(self) -> list[str]:
+    def _left_out(self) -> list[Message]:
         if not self.priced:
-            return ["no store that documents go to has a listed price: only what the CRM asks for them is known"]
+            return [
+                Message(_("no store that documents go to has a listed price: only what the CRM asks for them is known"))
+            ]
+        text = _(
+            "not in any sum: {documents} documents ({bytes} bytes) that go to {stores}, for which no price is listed"
+        )
         return [
-            f"not in any sum: {count} documents ({self.unpriced_bytes[stores]} bytes) that go to {stores}, "
-            "for which no price is listed"
+            Message(text, documents=count, bytes=self.unpriced_bytes[stores], stores=stores)
             for stores, count in sorted(self.unpriced.items())
         ]
 
 
 _NOT_IN_SUM = (
-    f"storage is reckoned in GB of {GIGABYTE} bytes, traffic in GB of {TRAFFIC_GIGABYTE} bytes; one write an object",
-    "not in any sum: reading documents through their links, checking them again, and the offloader's own machine",
-    "CRM storage is bought in blocks and by contract: what is saved is avoided at the next purchase",
+    Message(
+        _("storage is reckoned in GB of {storage} bytes, traffic in GB of {traffic} bytes; one write an object"),
+        storage=GIGABYTE,
+        traffic=TRAFFIC_GIGABYTE,
+    ),
+    Message(
+        _("not in any sum: reading documents through their links, checking them again, and the offloader's own machine")
+    ),
+    Message(_("CRM storage is bought in blocks and by contract: what is saved is avoided at the next purchase")),
 )

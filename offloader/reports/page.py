@@ -15,14 +15,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from offloader.reports import codes, pictures
+from offloader.reports.message import marked as _
 from offloader.reports.model import Count, Report
 from offloader.reports.picked import Picked
 from offloader.reports.shown import shown
 from offloader.reports.words import Words
-from offloader.reports.words import marked as _
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _NONE: Final = Count()
+#: days ahead that the picture of the forecast shows: a hundred years
+_MOST_DAYS: Final = 36_525
 #: lines of the table by law that a page shows
 _MOST_LAWS: Final = 60
 _CONTENTS: Final[Sequence[tuple[str, str, str]]] = (
@@ -135,10 +137,12 @@ def _view(report: Report, picked: Picked[Any], words: Words, exceptions: int) ->
         "isolated": _isolated,
         "verdicts": codes.VERDICTS,
         "reason": codes.reason,
-        "modes": codes.MODES,
+        "asks": codes.asks,
         "assurances": codes.ASSURANCES,
         "measures": codes.MEASURES,
         "states": codes.STATES,
+        "state_names": codes.STATE_NAMES,
+        "categories": codes.CATEGORIES,
         "processing": codes.PROCESSING,
         "said": codes.SAID,
         "contents": [(name, words.say(dry if report.mode == "dry-run" else run)) for name, dry, run in _CONTENTS],
@@ -204,26 +208,30 @@ def _bar(report: Report, words: Words) -> Markup:
 
 def _timeline(report: Report, words: Words) -> Markup:
     """The forecast's days as a picture; empty if it has none."""
-    points = [
-        (words.say(label), words.day(day), day) for label, day in _days(report) if day.year < report.made_at.year + 100
-    ]
-    if report.forecast is None or report.forecast.full_without is None:
+    storages = report.forecast.storages if report.forecast is not None else ()
+    if not any(one.full_without or one.full_with for one in storages):
         return Markup("")
+    points = [(label, words.day(day), day) for label, day in _days(report, words)]
     start = report.made_at.date()
     points.append((words.say(_("Report made")), words.day(start), start))
     return pictures.timeline(f"{words.language}-days", words.say(_("Forecast")), points)
 
 
-def _days(report: Report) -> Iterator[tuple[str, date]]:
+def _days(report: Report, words: Words) -> Iterator[tuple[str, date]]:
     forecast = report.forecast
     if forecast is None:
         return
-    if forecast.days is not None and forecast.days < 36_500 and report.mode == "dry-run":
-        yield _("Plan carried out, if begun today"), report.made_at.date() + timedelta(days=forecast.days)
-    if forecast.full_without is not None:
-        yield _("CRM full without this plan"), forecast.full_without
-    if forecast.full_with is not None:
-        yield _("CRM full with this plan"), forecast.full_with
+    if forecast.days is not None and forecast.days < _MOST_DAYS and report.mode == "dry-run":
+        label = words.say(_("Plan carried out, if begun today"))
+        yield label, report.made_at.date() + timedelta(days=forecast.days)
+    for one in forecast.storages:
+        which = f"{one.source}: " if len(forecast.storages) > 1 else ""
+        for label, day in (
+            (_("CRM full without this plan"), one.full_without),
+            (_("CRM full with this plan"), one.full_with),
+        ):
+            if day is not None:
+                yield which + words.say(label), day
 
 
 def _margins(report: Report, words: Words) -> Markup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from queue import Full, Queue
@@ -15,22 +16,23 @@ _PART, _WAITING, _PATIENCE = 500, 4, 0.5
 
 
 class _Channel:
-    """The rows on their way to one writer; None ends them, an error ends them with itself."""
+    """The rows on their way to one writer; None ends them."""
 
     def __init__(self) -> None:
-        self._parts: Queue[Sequence[Row] | Exception | None] = Queue(_WAITING)
+        self._parts: Queue[Sequence[Row] | None] = Queue(_WAITING)
         self._taken = False
+        self._broken: BaseException | None = None
 
     def rows(self) -> Iterator[Row]:
         if self._taken:
             raise RuntimeError("a writer goes through the rows once")
         self._taken = True
         while (part := self._parts.get()) is not None:
-            if isinstance(part, Exception):
-                raise part
+            if self._broken is not None:
+                raise self._broken
             yield from part
 
-    def put(self, part: Sequence[Row] | Exception | None, writer: Future[None]) -> None:
+    def put(self, part: Sequence[Row] | None, writer: Future[None]) -> None:
         """Hand over as soon as there is room, unless the writer has ended."""
         while not writer.done():
             try:
@@ -38,6 +40,12 @@ class _Channel:
             except Full:
                 continue
             return
+
+    def break_off(self, error: BaseException) -> None:
+        """Let the writer fail with this error at once, whatever waits for it."""
+        self._broken = error
+        with suppress(Full):
+            self._parts.put_nowait(())
 
 
 def together(report: Report, writers: Sequence[Callable[[Report], None]]) -> None:
@@ -47,17 +55,17 @@ def together(report: Report, writers: Sequence[Callable[[Report], None]]) -> Non
         for write in writers:
             channel = _Channel()
             running.append((channel, threads.submit(write, replace(report, rows=channel.rows))))
-        end: Exception | None = None
         try:
             rows = report.rows()
             while part := list(islice(rows, _PART)):
                 for channel, writer in running:
                     channel.put(part, writer)
-        except Exception as error:
-            end = error
-            raise
-        finally:
             for channel, writer in running:
-                channel.put(end, writer)
+                channel.put(None, writer)
+        except BaseException as error:
+            # Also when interrupted: rows that break off must not look as if they had come to their end.
+            for channel, _ in running:
+                channel.break_off(error)
+            raise
     for _, writer in running:
         writer.result()

@@ -131,6 +131,8 @@ class Sums:
         self.chosen: defaultdict[str, Tally] = defaultdict(Tally)
         #: moves by source that are still to be done
         self.ahead: defaultdict[str, Tally] = defaultdict(Tally)
+        #: all moves by source
+        self.moves: defaultdict[str, Tally] = defaultdict(Tally)
         self.uses: defaultdict[str, Use] = defaultdict(Use)
         self.held = Tally()
         self.conflicts = Tally()
@@ -191,6 +193,7 @@ class Sums:
             self._fold_move(source, facet, count)
 
     def _fold_move(self, source: str, facet: Facet, count: tuple[int, int, int]) -> None:
+        self.moves[source].add(*count)
         for store in facet.stores:
             self.chosen[store].add(*count)
         for home in self._homes.get(source) or ("",):

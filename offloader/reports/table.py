@@ -8,7 +8,9 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from offloader.reports.model import Row
+from offloader.reports.sentences import DUTY
 from offloader.reports.shown import line, shown
+from offloader.reports.words import Words
 
 #: the fields of a packed row in order; templates/report.js reads them by these names
 FIELDS: Final[Sequence[str]] = (
@@ -25,25 +27,50 @@ class Packer:
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
+        #: place in `texts` → what stands before its sentence, the sentence, and its code
+        self._sentences: dict[int, tuple[str, str, str]] = {}
 
     def row(self, row: Row) -> list[Any]:
-        text, texts = self._text, self._texts
+        text, texts, sentence = self._text, self._texts, self._sentence
         return [
             row.number, text(row.verdict), text(row.code), line(row.name), text(row.source), text(row.kind),
             line(row.id), row.bytes, _day(row.modified), texts(row.jurisdictions), texts(row.categories),
-            text(row.store), texts(row.store_countries), text(row.reason),
-            texts("\t".join(map(line, step)) for step in row.rules[:_MOST]),
-            [line(signal) for signal in row.signals[:_MOST]], text(row.narrowing), texts(sorted(row.countries)),
+            text(row.store), texts(row.store_countries), sentence(row.reason, row.code),
+            [self._step(step) for step in row.rules[:_MOST]],
+            [line(signal) for signal in row.signals[:_MOST]], sentence(row.narrowing, ""), texts(sorted(row.countries)),
             texts(row.source_countries), [line(" ".join(parent)) for parent in row.parents[:_MOST]], row.versions,
             text(row.mime), _day(row.created), texts(row.copies), text(row.assurance), text(row.proof),
-            texts(row.bases), _day(row.keep_until), _day(row.erase_by), texts(row.retention), texts(row.holds),
+            texts(row.bases), _day(row.keep_until), _day(row.erase_by),
+            [sentence(duty, DUTY) for duty in row.retention], texts(row.holds),
             texts(row.clauses), text(row.owner), _day(row.due), row.saved_month, line(row.checksum), text(row.outcome),
-            [line(": ".join(copy)) for copy in row.stored[:_MOST]], row.sha256, _day(row.done_at), line(row.detail),
+            [line(": ".join(copy)) for copy in row.stored[:_MOST]], row.sha256, _day(row.done_at),
+            sentence(row.detail, row.code),
         ]  # fmt: skip
 
     @property
     def texts(self) -> list[str]:
         return list(self._places)
+
+    def said(self, words: Words) -> dict[int, str]:
+        """Place in `texts` → the sentence there in the language of `words`, where it is known in it."""
+        return {
+            place: before + shown(words.told(sentence, code))
+            for place, (before, sentence, code) in self._sentences.items()
+            if words.speaks(sentence, code)
+        }
+
+    def _step(self, step: tuple[str, str, str, str]) -> int:
+        *about, sentence = step
+        before = "".join(f"{line(part)}\t" for part in about)
+        place = self._text(before + line(sentence))
+        self._sentences.setdefault(place, (before, sentence, step[1]))
+        return place
+
+    def _sentence(self, sentence: str, code: str) -> int:
+        place = self._text(sentence)
+        if sentence:
+            self._sentences.setdefault(place, ("", sentence, code))
+        return place
 
     def _text(self, text: str) -> int:
         return self._places.setdefault(shown(text), len(self._places))

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from string import ascii_uppercase
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.worksheet import Worksheet
 
 from offloader.reports import codes
 from offloader.reports.browser import TITLES
-from offloader.reports.columns import COLUMNS
-from offloader.reports.model import Money, Report, Row
+from offloader.reports.columns import COLUMNS, Cell, spoken
+from offloader.reports.lines import DECIDED_COLUMNS, Column, Lines
+from offloader.reports.message import marked as _
+from offloader.reports.model import Forecast, Money, Report, Row
 from offloader.reports.picked import Picked, pick
 from offloader.reports.shown import line
 from offloader.reports.words import Words
-from offloader.reports.words import marked as _
 
 #: lines of documents on one sheet, below its heading: a sheet has 1,048,576
 MOST_LINES: Final = 1_048_575
 _MOST_CHARACTERS: Final = 32_000
+_MOST_UNITS: Final = 32_767
 #: columns of the sheet of all documents: writing a cell takes longer than making it; the CSV file has every column
 _DOCUMENTS: Final = (
     "number", "verdict", "code", "source", "kind", "id", "name", "bytes", "modified", "jurisdictions", "categories",
     "reason", "store", "store_countries", "assurance", "copies", "bases", "keep_until", "erase_by", "holds", "owner",
     "due", "saved_month_usd", "outcome", "sha256", "detail",
 )  # fmt: skip
+#: stands for the line's number in its cells; no text holds it, `line` spells it out
+_NUMBER: Final = "\0"
+#: what a spreadsheet would read as an escaped character
+_ESCAPE: Final = re.compile("(_x[0-9a-fA-F]{4}_)")
+#: what cannot stand in the file as it is
+_SPECIAL: Final = re.compile(r"[&<>]|_x|^\s|\s$")
 _WIDTHS: Final = {"name": 34, "id": 22, "reason": 60, "signals": 40, "narrowing": 40, "parents": 30, "code": 24}
 #: titles that the page has under another name, or not at all
 _TITLES: Final = {
@@ -44,11 +57,26 @@ _TITLES: Final = {
 }
 
 
+class _Worksheet(Worksheet):  # type: ignore[misc]
+    """A sheet of which every text is a text, and that takes a line as it stands in the file."""
+
+    def _xml_rich_inline_string(self, string: str, attributes: Sequence[tuple[str, Any]] = ()) -> None:
+        # The library takes a text from "<r>" to "</r>" for its own markup, and writes it as it is: no text here is.
+        self._xml_inline_string(string, False, attributes)
+
+    def add_line(self, number: int, xml: str) -> None:
+        """Write line `number` (from 0, below all others), in columns that the sheet has already."""
+        if self.table:
+            self._write_single_row(number)
+        self.dim_rowmax = number
+        self.row_data_fh.write(xml)
+
+
 class _Sheet:
     """Writes lines one below the other. Texts are written as texts, so none of them is ever a formula."""
 
     def __init__(self, book: Any, name: str, head: Any) -> None:
-        self.sheet = book.add_worksheet(name[:31])
+        self.sheet = book.add_worksheet(name[:31], _Worksheet)
         self.head = head
         self.row = 0
 
@@ -78,8 +106,13 @@ def write(report: Report, path: Path, language: str) -> None:
         book.use_zip64()
         try:
             _fill(book, report, words)
-        finally:
             book.close()
+        except FileCreateError as error:
+            raise OSError(str(error)) from error
+        finally:
+            # only their lines are left behind by a book that did not come to its end: putting it together takes long
+            for sheet in book.worksheets():
+                sheet.row_data_fh.close()
 
 
 def _fill(book: Any, report: Report, words: Words) -> None:
@@ -89,11 +122,12 @@ def _fill(book: Any, report: Report, words: Words) -> None:
     documents = _Documents(book, head, words)
     picked: Picked[int] = pick(report, most=0, packed=lambda row: row.number, each=documents.line)
     _summary(summary, report, picked, words)
+    readers = spoken(words)
     for name, numbers in ((_("Exceptions"), report.exceptions), (_("Sample"), report.sample)):
         sheet = _heading(_Sheet(book, words.say(name), head), words, COLUMNS)
         for number in numbers:
             if number in picked.rows:
-                sheet.line(read(picked.rows[number]) for read in COLUMNS.values())
+                sheet.line(read(picked.rows[number]) for read in readers.values())
     _matrix(_Sheet(book, words.say(_("Matrix")), head), report, words)
     _stores(_Sheet(book, words.say(_("Stores")), head), report, words)
     _processing(_Sheet(book, words.say(_("Article 30")), head), report, words)
@@ -113,13 +147,44 @@ class _Documents:
         self._new: Callable[[str], _Sheet] = lambda name: _heading(_Sheet(book, name, head), words, _DOCUMENTS)
         self._name = words.say(_("Documents"))
         self._sheet, self._sheets = self._new(self._name), 1
-        self._readers = [COLUMNS[column] for column in _DOCUMENTS]
+        readers = spoken(words)
+        self._lines = Lines((_column(place, name, readers[name]) for place, name in enumerate(_DOCUMENTS)), "")
 
     def line(self, row: Row) -> None:
         if self._sheet.row > MOST_LINES:
             self._sheets += 1
             self._sheet = self._new(f"{self._name} {self._sheets}")
-        self._sheet.line(read(row) for read in self._readers)
+        number = self._sheet.row
+        cells = self._lines.line(row).replace(_NUMBER, str(number + 1))
+        self._sheet.sheet.add_line(number, f'<row r="{number + 1}">{cells}</row>')
+        self._sheet.row += 1
+
+
+def _cut(text: str) -> str:
+    """As much of the text as a cell takes, counted in UTF-16 as a spreadsheet does."""
+    text = text[:_MOST_CHARACTERS]
+    if len(text) <= _MOST_UNITS // 2:
+        return text
+    return text.encode("utf-16-le")[: 2 * _MOST_UNITS].decode("utf-16-le", "ignore")
+
+
+def _column(place: int, name: str, read: Callable[[Row], Cell]) -> Column:
+    start = f'<c r="{ascii_uppercase[place]}{_NUMBER}"'
+    return Column("", read, partial(_cell, start), name in DECIDED_COLUMNS)
+
+
+def _cell(start: str, value: Cell) -> str:
+    """A cell as the file has it (ECMA-376, part 1, 18.3.1.4 and 22.9.2.19); nothing if it is empty."""
+    if not isinstance(value, str):
+        return "" if value is None else f"{start}><v>{value:.16G}</v></c>"
+    if not value:
+        return ""
+    text = _cut(line(value))
+    keep = ""
+    if _SPECIAL.search(text):
+        keep = ' xml:space="preserve"' if text != text.strip() else ""
+        text = _ESCAPE.sub(r"_x005F\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f'{start} t="inlineStr"><is><t{keep}>{text}</t></is></c>'
 
 
 def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -> None:
@@ -133,6 +198,7 @@ def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -
         _("Mode"): say(mode),
         _("Organisation"): report.organisation,
         _("Environment"): report.environment,
+        _("Scope"): words.scope(report.scope),
         _("Report made"): f"{words.moment(report.made_at)}, {report.by}",
         _("Plan"): report.plan,
         _("Plan made"): f"{words.moment(report.plan_at)}, {report.preparer}",
@@ -143,13 +209,18 @@ def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -
     }
     for label, value in facts.items():
         sheet.line([say(label), value])
+    _sources(sheet, report, words)
     _counted(sheet, report, words)
     if report.money is not None:
         _money(sheet, report.money, words)
+    if report.forecast is not None:
+        _forecast(sheet, report.forecast, words)
     sheet.row += 1
     sheet.line([say(_("Rule")), say(_("Documents")), say(_("What it asks for")), say(_("Evidence"))], sheet.head)
     for rule in sorted(picked.rules.values(), key=lambda rule: rule.id):
-        sheet.line([rule.id, rule.documents, say(codes.MODES.get(rule.mode, rule.mode)), rule.sentence])
+        sheet.line(
+            [rule.id, rule.documents, say(codes.asks(rule.mode, rule.sentence)), words.told(rule.sentence, rule.mode)]
+        )
     sheet.row += 1
     sheet.line([say(_("This is not legal advice."))])
 
@@ -168,7 +239,7 @@ def _counted(sheet: _Sheet, report: Report, words: Words) -> None:
         sheet.row += 1
         sheet.line([say(_("State")), say(_("Documents")), say(_("Bytes"))], sheet.head)
         for state, count in report.outcomes.items():
-            sheet.line([state, count.documents, count.bytes])
+            sheet.line([say(codes.STATE_NAMES.get(state, state)), count.documents, count.bytes])
 
 
 def _money(sheet: _Sheet, money: Money, words: Words) -> None:
@@ -183,7 +254,40 @@ def _money(sheet: _Sheet, money: Money, words: Words) -> None:
     ):
         sheet.line([say(label), say(_("price not known")) if value is None else value])
     for note in money.notes:
-        sheet.line(["", note])
+        sheet.line(["", words.told(note)])
+
+
+def _sources(sheet: _Sheet, report: Report, words: Words) -> None:
+    """Which CRMs they are, as these say themselves."""
+    sheet.row += 1
+    titles = (
+        _("Source"),
+        _("Organisation id"),
+        _("Environment"),
+        _("Address"),
+        _("The CRM holds it in"),
+        _("Last scan"),
+    )
+    sheet.line(map(words.say, titles), sheet.head)
+    for one in report.sources:
+        where = words.countries(one.countries) if one.countries else words.say(_("not known"))
+        name = f"{one.name} ({one.type})"
+        sheet.line([name, one.organisation, one.environment, one.address, where, words.moment(one.scanned)])
+
+
+def _forecast(sheet: _Sheet, forecast: Forecast, words: Words) -> None:
+    say = words.say
+    sheet.row += 1
+    sheet.line([say(_("Forecast"))], sheet.head)
+    for one in forecast.storages:
+        used = f"{words.size(one.used)} / {words.size(one.limit)} ({words.day(one.as_of)})"
+        sheet.line([say(_("CRM storage in use")), one.source, used])
+        sheet.line([say(_("CRM full without this plan")), one.source, words.day(one.full_without)])
+        sheet.line([say(_("CRM full with this plan")), one.source, words.day(one.full_with)])
+    sheet.line([say(_("Requests to the CRM")), forecast.requests])
+    sheet.line([say(_("Days within the budget")), forecast.days if forecast.days is not None else say(_("not known"))])
+    for note in forecast.notes:
+        sheet.line(["", words.told(note)])
 
 
 def _matrix(sheet: _Sheet, report: Report, words: Words) -> None:
@@ -201,13 +305,15 @@ def _matrix(sheet: _Sheet, report: Report, words: Words) -> None:
 
 def _stores(sheet: _Sheet, report: Report, words: Words) -> None:
     columns = (_("Store"), _("Country"), _("Proof of the place"), _("Proof taken"), _("Valid until"), _("Documents"))
-    more = (_("Bytes"), _("SHA-256 of the answers"), _("Evidence"))
-    sheet.titles(*map(words.say, (*columns, *more)), widths=[20, 24, 14, 24, 24, 12, 14, 68, 80])
+    more = (_("Bytes"), _("SHA-256 of the answers"), _("Protection"), _("Price class"), _("In words"), _("Evidence"))
+    widths = [20, 24, 14, 24, 24, 12, 14, 68, 40, 30, 60, 80]
+    sheet.titles(*map(words.say, (*columns, *more)), widths=widths)
     for one in report.targets:
         told = "; ".join(f"{question}: {answer}" for question, answer in one.evidence.items())
         when = (words.moment(one.taken), words.moment(one.expires))
         counted = (one.chosen.documents, one.chosen.bytes)
-        sheet.line([one.name, words.countries(one.countries), one.assurance, *when, *counted, one.sha256, told])
+        said = (words.told(one.protection), one.price_class, words.told(one.summary))
+        sheet.line([one.name, words.countries(one.countries), one.assurance, *when, *counted, one.sha256, *said, told])
 
 
 def _processing(sheet: _Sheet, report: Report, words: Words) -> None:
@@ -216,4 +322,4 @@ def _processing(sheet: _Sheet, report: Report, words: Words) -> None:
     titles = (words.say(codes.PROCESSING.get(column, column)) for column in columns)
     sheet.titles(words.say(_("Policy")), *titles, widths=[20, *([28] * len(columns))])
     for policy in report.policies:
-        sheet.line([policy.name, *(policy.processing.get(column, "") for column in columns)])
+        sheet.line([policy.name, *(words.entry(column, policy.processing.get(column, "")) for column in columns)])

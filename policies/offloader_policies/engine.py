@@ -1,7 +1,8 @@
 """The decision: signals, then rules, then permitted places, then stores. Pure: no I/O, no clock, no globals.
 
-Rules unite, places intersect, denials come last, and whatever is unknown is read in the strictest way. What depends
-only on signals and on the day is computed once per combination and kept; so is the whole decision, for the same stores.
+Rules unite, places intersect, denials come last, and whatever is unknown is read in the strictest way. What follows
+from the places alone, from the categories alone, and from the rules that apply together, is computed once and kept: few
+of each are met among many different documents. So is the whole decision, for the same signals and stores.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the rules make of one combination of signals on one day."""
+    """What rules make of the places that apply together on one day."""
 
     permitted: Places
     #: sets of permitted places, each of which must hold a full copy
@@ -74,11 +75,15 @@ class Scope:
     #: the rules that bound the place, strictest first
     binding: tuple[Standing, ...]
     reasons: tuple[Reason, ...]
-    #: set when no store can change the outcome
-    settled: Reason | None
-    #: the document's own countries, and all countries under the same law
-    own: Places
-    near: Places
+    #: the rules that count as speaking about their country's documents
+    speaking: frozenset[int]
+    #: those past their review date, by id
+    overdue: tuple[str, ...]
+
+    @property
+    def somewhere(self) -> bool:
+        """Whether the places are enough for all copies."""
+        return bool(self.permitted) and all(self.copies)
 
     @property
     def rule(self) -> str | None:
@@ -88,6 +93,34 @@ class Scope:
     @property
     def named(self) -> str:
         return ", ".join(standing.rule.id for standing in self.binding)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What follows from a document's places alone."""
+
+    #: the rules and the duties that reach it, by number
+    rules: frozenset[int]
+    duties: frozenset[int]
+    #: its own countries, and all countries under the same law
+    own: Places
+    near: Places
+    #: countries, and subdivisions where they are known
+    jurisdictions: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class _What:
+    """What follows from a document's categories alone."""
+
+    #: the rules that are about it, by number
+    rules: frozenset[int]
+    #: the types of documents by which duties name it; whether every category stands in the table
+    types: frozenset[str]
+    known: bool
+    categories: tuple[str, ...]
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +159,13 @@ class ResidencyPolicy:
         self._boundaries = _boundaries(tables, options.transfer_bases)
         self._changes = tuple(datetime.combine(day, time(), UTC) for day in self._boundaries)
         self._offer = placing.offer((), self._changes[0], 0, self._changes)
-        self._scope: Callable[[Signals, int], Scope] = lru_cache(4096)(self._measure)
+        self._where: Callable[[frozenset[Place]], _Where] = lru_cache(8192)(self._look_where)
+        self._what: Callable[[frozenset[tuple[str, str]]], _What] = lru_cache(4096)(self._look_what)
+        self._measured: Callable[[frozenset[int], int, tuple[str, ...]], Scope] = lru_cache(4096)(self._measure)
         self._reaching: Callable[[Place], frozenset[int]] = lru_cache(4096)(self._rules_reaching)
-        self._about: Callable[[frozenset[tuple[str, str]]], frozenset[int]] = lru_cache(4096)(self._rules_about)
-        self._standing: Callable[[int, int, frozenset[str]], Standing] = lru_cache(8192)(self._stand)
-        self._duties: Callable[[Signals], _Duties] = lru_cache(4096)(self._duties_of)
         self._duties_reaching: Callable[[Place], frozenset[int]] = lru_cache(4096)(self._duties_governing)
+        self._standing: Callable[[int, int, tuple[str, ...]], Standing] = lru_cache(8192)(self._stand)
+        self._duties: Callable[[frozenset[int], frozenset[str], bool], _Duties] = lru_cache(4096)(self._duties_of)
         self._meet, self._without = lru_cache(4096)(meet), lru_cache(4096)(without)
         said = json.dumps(options.model_dump(mode="json"), sort_keys=True)
         text = "\0".join((str(ENGINE), tables.sha256, said))
@@ -172,7 +206,8 @@ class ResidencyPolicy:
         epoch = bisect_right(self._boundaries, now.astimezone(UTC).date())
         found: list[explain.Step] = []
         before = self._tables.atlas.countries
-        for standing, left in self._walk(signals, epoch):
+        where, what = self._where(signals.places), self._what(signals.known)
+        for standing, left in self._walk(where.rules & what.rules, epoch, self._conditions_on(what)):
             found.append(explain.Step(standing.rule, standing.reasons[0], before - left, left, standing.copy))
             before = left
         return tuple(found)
@@ -193,72 +228,94 @@ class ResidencyPolicy:
 
     def _decide(self, signals: Signals, offered: placing.Offer, selected: Selection) -> Decision:
         """Decide for one combination of signals, without its term."""
-        said = explain.signals(signals, self._options.country_signal)
+        where, what = self._where(signals.places), self._what(signals.known)
+        said: tuple[Reason, ...] = (explain.signals(where.said, what.said),)
         if signals.problems:
             placed = _Placed(tuple(Reason("UNKNOWN_SIGNAL", text) for text in signals.problems))
         else:
-            placed = self._placed(self._scope(signals, offered.epoch), offered, selected)
+            scope = self._scope(where, what, offered.epoch)
+            settled = self._settle(signals, what, offered.epoch, scope)
+            placed = _Placed((settled,)) if settled is not None else self._placed(scope, where, offered, selected)
+            said = (*said, *scope.reasons)
         *before, last = placed.reasons
         return Decision(
             verdict=placed.verdict,
-            reasons=(said, *before, *self._duties(signals).left_out, last),
+            reasons=(*said, *before, *self._duties_about(signals, where, what).left_out, last),
             countries=placed.countries,
             store=placed.stores[0] if placed.stores else None,
             copies=placed.stores[1:],
-            jurisdictions=signals.jurisdictions,
-            categories=tuple(sorted(signals.categories)),
+            jurisdictions=where.jurisdictions,
+            categories=what.categories,
             clauses=selected.clauses,
             bases=placed.bases,
         )
 
-    def _measure(self, signals: Signals, epoch: int) -> Scope:
-        """Apply every rule that the signals trigger, on the first day of the epoch."""
+    def _look_where(self, places: frozenset[Place]) -> _Where:
+        own = frozenset(place.country for place in places)
+        return _Where(
+            rules=frozenset[int]().union(*map(self._reaching, places)),
+            duties=frozenset[int]().union(*map(self._duties_reaching, places)),
+            own=own,
+            near=self._near(own),
+            jurisdictions=tuple(sorted({code for place in places for code in (place.country, place.part) if code})),
+            said=explain.countries(places, self._options.country_signal),
+        )
+
+    def _look_what(self, known: frozenset[tuple[str, str]]) -> _What:
+        """See which rules are about one of the categories, or about what it may mean; all, for an unknown one."""
+        categories, tables = frozenset(category for category, _ in known), self._tables
+        sure = categories <= tables.categories.keys()
+        about = {ANY_CATEGORY}.union(*(tables.categories.get(category, ()) for category in categories))
+        return _What(
+            rules=frozenset(number for number, rule in enumerate(self._rules) if not sure or rule.categories & about),
+            types=frozenset[str]().union(*(tables.kept_as.get(category, ()) for category in categories)),
+            known=sure,
+            categories=tuple(sorted(categories)),
+            said=explain.categories(known),
+        )
+
+    def _conditions_on(self, what: _What) -> tuple[str, ...]:
+        """Return the categories as far as a transfer basis may depend on them."""
+        return what.categories if self._options.transfer_bases else ()
+
+    def _scope(self, where: _Where, what: _What, epoch: int) -> Scope:
+        """Apply every rule that reaches the document and is about it, on the first day of the epoch."""
+        return self._measured(where.rules & what.rules, epoch, self._conditions_on(what))
+
+    def _measure(self, applying: frozenset[int], epoch: int, categories: tuple[str, ...]) -> Scope:
         everywhere = self._tables.atlas.countries
         permitted = everywhere
         reasons: list[Reason] = []
         taken: list[tuple[str, int]] = []
         applied: list[Standing] = []
-        for standing, left in self._walk(signals, epoch):
+        for standing, left in self._walk(applying, epoch, categories):
             reasons.extend(standing.reasons)
             applied.append(standing)
             if standing.binds and standing.copy is None:
                 taken.append((standing.rule.id, len(permitted) - len(left)))
             permitted = left
         reasons.append(explain.narrowing(len(everywhere), taken, permitted))
-        binding = tuple(sorted(filter(_binds, applied), key=lambda found: (-found.rule.strictness, found.rule.id)))
-        own = frozenset(place.country for place in signals.places)
-        scope = Scope(
+        return Scope(
             permitted=permitted,
             copies=tuple({self._meet(found.copy, permitted): None for found in applied if found.copy is not None}),
-            binding=binding,
+            binding=tuple(sorted(filter(_binds, applied), key=lambda found: (-found.rule.strictness, found.rule.id))),
             reasons=tuple(reasons),
-            settled=None,
-            own=own,
-            near=self._near(own),
+            speaking=frozenset(found.number for found in applied if found.speaks),
+            overdue=tuple(found.rule.id for found in applied if found.overdue),
         )
-        settled = self._settle(signals, epoch, scope, applied)
-        return scope if settled is None else replace(scope, settled=settled)
 
-    def _walk(self, signals: Signals, epoch: int) -> Iterator[tuple[Standing, Places]]:
-        """Yield every rule that the signals trigger, in order, with the places that are left after it."""
+    def _walk(
+        self, applying: frozenset[int], epoch: int, categories: tuple[str, ...]
+    ) -> Iterator[tuple[Standing, Places]]:
+        """Yield the rules in order, each with the places that are left after it."""
         left = self._tables.atlas.countries
-        reaching = frozenset[int]().union(*map(self._reaching, signals.places))
-        for number in sorted(reaching & self._about(signals.known)):
-            standing = self._standing(number, epoch, signals.categories if self._options.transfer_bases else _NONE)
+        for number in sorted(applying):
+            standing = self._standing(number, epoch, categories)
             if standing.allowed is not None:
                 left = self._meet(left, standing.allowed)
             if standing.denied is not None:
                 left = self._without(left, standing.denied)
             yield standing, left
-
-    def _rules_about(self, known: frozenset[tuple[str, str]]) -> frozenset[int]:
-        """Return the rules that are about one of the categories, or about what it may mean; all, for an unknown one."""
-        about = {ANY_CATEGORY}
-        for category, _ in known:
-            if category not in self._tables.categories:
-                return frozenset(range(len(self._rules)))
-            about |= self._tables.categories[category]
-        return frozenset(number for number, rule in enumerate(self._rules) if rule.categories & about)
 
     def _rules_reaching(self, place: Place) -> frozenset[int]:
         """Return the rules whose jurisdiction covers the place, and that its signal can trigger."""
@@ -276,7 +333,7 @@ class ResidencyPolicy:
         nation, _, subdivision = jurisdiction.partition("-")
         return nation == place.country and (not subdivision or place.part is None or place.part == jurisdiction)
 
-    def _stand(self, number: int, epoch: int, categories: frozenset[str]) -> Standing:
+    def _stand(self, number: int, epoch: int, categories: tuple[str, ...]) -> Standing:
         """Say what a rule does on the first day of the epoch to documents of these categories."""
         rule = self._rules[number]
         day = self._boundaries[epoch - 1] if epoch else date.min
@@ -299,7 +356,7 @@ class ResidencyPolicy:
             return None
         return f"the operator declares the volume {declared}"
 
-    def _effect(self, number: int, day: date, categories: frozenset[str]) -> Standing:
+    def _effect(self, number: int, day: date, categories: tuple[str, ...]) -> Standing:
         rule, resolve = self._rules[number], self._tables.atlas.resolve
         blank = Standing(number, rule, (explain.rule(rule, None),), speaks=rule.mode not in DORMANT)
         if rule.mode is Mode.HARD:
@@ -317,7 +374,7 @@ class ResidencyPolicy:
             return replace(blank, reasons=(explain.rule(rule, where),), denied=where)
         return self._conditional(blank, day, categories) if rule.mode is Mode.COND and rule.allow else blank
 
-    def _conditional(self, blank: Standing, day: date, categories: frozenset[str]) -> Standing:
+    def _conditional(self, blank: Standing, day: date, categories: tuple[str, ...]) -> Standing:
         """Apply a conditional rule: the places that it allows, and those that transfer bases open."""
         rule, resolve = blank.rule, self._tables.atlas.resolve
         meant = [basis for basis in self._options.transfer_bases if self._speaks_about(basis, rule, categories)]
@@ -329,50 +386,45 @@ class ResidencyPolicy:
         reasons = (explain.rule(rule, where, good), *spent)
         return replace(blank, reasons=reasons, allowed=where, bases=bases, without_bases=allowed)
 
-    def _speaks_about(self, basis: TransferBasis, rule: Rule, categories: frozenset[str]) -> bool:
+    def _speaks_about(self, basis: TransferBasis, rule: Rule, categories: tuple[str, ...]) -> bool:
         """Whether a basis is for this rule, and for all categories of the document."""
         named = rule.id in basis.rules or rule.jurisdiction in basis.jurisdictions
-        return named and (not basis.categories or categories <= frozenset(basis.categories))
+        return named and (not basis.categories or set(categories) <= set(basis.categories))
 
-    def _settle(self, signals: Signals, epoch: int, scope: Scope, applied: Sequence[Standing]) -> Reason | None:
+    def _settle(self, signals: Signals, what: _What, epoch: int, scope: Scope) -> Reason | None:
         """Send to review what no choice of stores can save."""
-        uncovered = self._uncovered(signals, applied)
+        uncovered = self._uncovered(signals, scope)
         if uncovered:
             text = f"no rule in force speaks about such a document of {explain.places(uncovered)}"
             return Reason("NO_RULE_COVERS", text)
-        overdue = [found.rule.id for found in applied if found.overdue]
-        if overdue and self._options.overdue_rules == "review":
-            return Reason("RULES_OVERDUE", f"past their review date: {', '.join(overdue)}", overdue[0])
-        if scope.permitted and all(scope.copies):
+        if scope.overdue and self._options.overdue_rules == "review":
+            return Reason("RULES_OVERDUE", f"past their review date: {', '.join(scope.overdue)}", scope.overdue[0])
+        if scope.somewhere:
             return None
         missing = "no place where all its copies may be" if scope.permitted else "no common place"
-        if self._each_alone(signals, epoch):
+        if self._each_alone(signals.places, what, epoch):
             text = f"its records' countries leave {missing} ({scope.named}); a separate file for each could be moved"
             return Reason("SPLIT_REQUIRED", text, scope.rule)
         return Reason("CONFLICT", f"the rules leave {missing}: {scope.named}", scope.rule)
 
-    def _uncovered(self, signals: Signals, applied: Sequence[Standing]) -> Places:
+    def _uncovered(self, signals: Signals, scope: Scope) -> Places:
         """Return countries about whose documents no rule speaks; a citizenship alone need not have one."""
-        speaking = {found.number for found in applied if found.speaks}
-        covered = {place.country for place in signals.places if self._reaching(place) & speaking}
+        covered = {place.country for place in signals.places if not scope.speaking.isdisjoint(self._reaching(place))}
         full = (place for place in signals.places if place.signal in self._reader.full)
         return frozenset(place.country for place in full) - covered
 
-    def _each_alone(self, signals: Signals, epoch: int) -> bool:
+    def _each_alone(self, places: frozenset[Place], what: _What, epoch: int) -> bool:
         """Whether there are several countries, and each would leave some place if it stood alone."""
-        own = {place.country for place in signals.places}
-        parts = (frozenset(place for place in signals.places if place.country == country) for country in own)
-        alone = (self._scope(signals._replace(places=part), epoch) for part in parts)
-        return len(own) > 1 and all(scope.permitted and all(scope.copies) for scope in alone)
+        own = {place.country for place in places}
+        parts = (frozenset(place for place in places if place.country == country) for country in own)
+        return len(own) > 1 and all(self._scope(self._where(part), what, epoch).somewhere for part in parts)
 
     def _near(self, own: Places) -> Places:
         """Return the countries under a law that the document's own countries share."""
         return own.union(*(bloc for bloc in self._blocs.values() if own & bloc))
 
-    def _placed(self, scope: Scope, offered: placing.Offer, selected: Selection) -> _Placed:
+    def _placed(self, scope: Scope, where: _Where, offered: placing.Offer, selected: Selection) -> _Placed:
         """Choose among the stores whose proof is good now and lies wholly inside the permitted places."""
-        if scope.settled is not None:
-            return _Placed((*scope.reasons, scope.settled))
         demanding = self._options.attested == "free_rules_only" and any(
             found.rule.mode in _LOCATING for found in scope.binding
         )
@@ -381,55 +433,47 @@ class ResidencyPolicy:
             copies=scope.copies,
             count=max(1, selected.copies),
             attested=self._options.attested != "refuse" and not demanding,
-            own=scope.own,
-            near=scope.near,
+            own=where.own,
+            near=where.near,
         )
-        able = [target for target in offered.usable if wanted.fits(target) and wanted.trusts(target)]
-        rank = placing.ranking(wanted, selected, self._options.prefer)
-        chosen = placing.choose(wanted, able, rank)
-        if not chosen:
-            verdict, reason = _no_store(scope, wanted, offered, able)
-            return _Placed((*scope.reasons, reason), verdict, scope.permitted)
-        closed = placing.missed(wanted, offered, able, chosen, rank) if self._options.closed_stores == "wait" else None
-        if closed is not None:
-            text = (
-                f"waits for {explain.targets([closed])}, which has no current proof of its place; it would come before"
-            )
-            reason = Reason("NO_PROOF", f"{text} {explain.targets(chosen)}")
-            return _Placed((*scope.reasons, reason), Verdict.BLOCKED, scope.permitted)
-        where = "; ".join(
-            f"{target.store} is in {explain.places(target.proof.countries)}, {target.proof.assurance}"
-            for target in chosen
-        )
+        waits = self._options.closed_stores == "wait"
+        found = placing.search(wanted, offered, selected, self._options.prefer, waits=waits)
+        if not found.chosen:
+            verdict, reason = _no_store(scope, wanted, offered, found)
+            return _Placed((reason,), verdict, scope.permitted)
+        if found.awaited is not None:
+            text = f"waits for {explain.targets([found.awaited])}, which has no current proof of its place; "
+            reason = Reason("NO_PROOF", f"{text}it would come before {explain.targets(found.chosen)}")
+            return _Placed((reason,), Verdict.BLOCKED, scope.permitted)
         return _Placed(
-            (*scope.reasons, Reason("PLACED", where)),
+            (explain.placed(found.chosen),),
             Verdict.MOVE,
             scope.permitted,
-            tuple(target.store for target in chosen),
-            _relied_on(scope, chosen),
+            tuple(target.store for target in found.chosen),
+            _relied_on(scope, found.chosen),
         )
 
     def _with_retention(
         self, decision: Decision, document: Document, signals: Signals, asked: Retention | None, now: datetime
     ) -> Decision:
         """Add how long the document is to be kept, by the law and by the clauses that selected it."""
-        duties = self._duties(signals).apply
+        duties = self._duties_about(signals, self._where(signals.places), self._what(signals.known)).apply
         found = together(retention(document, duties, now, self.calendar) if duties else None, asked)
         if found is None or not found.rules:
             return decision
         *before, last = decision.reasons
         return replace(decision, reasons=(*before, *explain.retention(found), last), retention=found)
 
-    def _duties_of(self, signals: Signals) -> _Duties:
-        """Return the table's duties for such a document; an unknown category meets every minimum, and no maximum."""
+    def _duties_about(self, signals: Signals, where: _Where, what: _What) -> _Duties:
         if not self._options.retention.by_law or signals.problems:
-            return _Duties()
-        reaching = frozenset[int]().union(*map(self._duties_reaching, signals.places))
+            return _NO_DUTIES
+        return self._duties(where.duties, what.types, what.known)
+
+    def _duties_of(self, reaching: frozenset[int], types: frozenset[str], known: bool) -> _Duties:
+        """Return the table's duties for such a document; an unknown category meets every minimum, and no maximum."""
         theirs = [self._all_duties[number] for number in sorted(reaching)]
-        kept_as = self._tables.kept_as
-        types = frozenset[str]().union(*(kept_as.get(category, ()) for category in signals.categories))
         about = [duty for duty in theirs if duty.documents & types]
-        if not signals.categories <= self._tables.categories.keys():
+        if not known:
             about += least_only(duty for duty in theirs if duty not in about)
         excluded = self._options.retention.exclude
         return _Duties(
@@ -446,7 +490,7 @@ class ResidencyPolicy:
         )
 
 
-_NONE: frozenset[str] = frozenset()
+_NO_DUTIES = _Duties()
 
 
 def _binds(found: Standing) -> bool:
@@ -456,7 +500,7 @@ def _binds(found: Standing) -> bool:
 def _relied_on(scope: Scope, chosen: Sequence[Target]) -> tuple[str, ...]:
     """Return the transfer bases without which the chosen stores would not be permitted."""
     used: set[str] = set()
-    for found in scope.binding:
+    for found in (standing for standing in scope.binding if standing.bases):
         beyond = [
             place for target in chosen for place in target.proof.countries if not within((place,), found.without_bases)
         ]
@@ -465,20 +509,19 @@ def _relied_on(scope: Scope, chosen: Sequence[Target]) -> tuple[str, ...]:
 
 
 def _no_store(
-    scope: Scope, wanted: placing.Wanted, offered: placing.Offer, able: Sequence[Target]
+    scope: Scope, wanted: placing.Wanted, offered: placing.Offer, found: placing.Choice
 ) -> tuple[Verdict, Reason]:
     """Say why no store will do, and which rules stand in the way."""
     named = f" ({scope.named})" if scope.binding else ""
-    fitting = [target for target in offered.targets if wanted.fits(target)]
-    if able:
+    if found.able:
         needed = [f"a full copy in {explain.places(copy)}" for copy in wanted.copies]
         if wanted.count > 1:
             needed.append(f"{wanted.count} full copies in different stores")
-        only = f"; stores that may hold one: {explain.targets(able)}"
+        only = f"; stores that may hold one: {explain.targets(found.able)}"
         return Verdict.REVIEW, Reason("COPY_NEEDED", f"needed: {' and '.join(needed)}{named}{only}", scope.rule)
-    if fitting:
+    if found.fitting:
         what = "a current proof of their place" if wanted.attested else "a current proof by the provider of their place"
-        text = f"only stores without {what} could take it: {explain.targets(fitting)}{named}"
+        text = f"only stores without {what} could take it: {explain.targets(found.fitting)}{named}"
         return Verdict.BLOCKED, Reason("NO_PROOF", text, scope.rule)
     where = explain.targets(offered.targets)
     text = f"no store lies wholly in {explain.places(scope.permitted)}{named}; stores: {where}"

@@ -11,7 +11,7 @@ from offloader.ports import Target
 from offloader_policies.options import TransferBasis
 from offloader_policies.places import Places
 from offloader_policies.retention import Duty
-from offloader_policies.signals import Signals
+from offloader_policies.signals import Place
 from offloader_policies.tables import Mode, Rule
 
 _SHOWN = 12
@@ -36,18 +36,27 @@ def places(found: Places) -> str:
     return f"{{{', '.join(sorted(found))}}}" if len(found) <= _SHOWN else f"{len(found)} places"
 
 
-def signals(found: Signals, usual: str) -> Reason:
-    """Say what was read from the document, and what said it; the `usual` signal of a country is not named."""
+def countries(found: Iterable[Place], usual: str) -> str:
+    """Name a document's countries, and what said them; the `usual` signal of a country is not named."""
     where = sorted(
         f"{place.country}{f' ({place.part})' if place.part else ''}"
         + (f" by {place.signal}" if place.signal != usual else "")
-        for place in found.places
+        for place in found
     )
+    return _some(where) or "unknown"
+
+
+def categories(found: Iterable[tuple[str, str]]) -> str:
+    """Name a document's categories, each with how it is known."""
     how: dict[str, list[str]] = {}
-    for category, said in sorted(found.known):
+    for category, said in sorted(found):
         how.setdefault(category, []).append(said)
-    known = "; ".join(f"{category} ({', '.join(said)})" for category, said in how.items())
-    return Reason("SIGNALS", f"countries {_some(where) or 'unknown'}; categories {known}")
+    return "; ".join(f"{category} ({', '.join(said)})" for category, said in how.items())
+
+
+def signals(where: str, what: str) -> Reason:
+    """Say what was read from the document."""
+    return Reason("SIGNALS", f"countries {where}; categories {what}")
 
 
 _EFFECTS = {
@@ -125,6 +134,14 @@ def targets(offered: Iterable[Target]) -> str:
     """Name stores with the places of their proofs."""
     found = sorted(f"{target.store} {places(target.proof.countries)} {target.proof.assurance}" for target in offered)
     return _some(found) or "none"
+
+
+def placed(chosen: Iterable[Target]) -> Reason:
+    """Say which stores are to hold the document, and where they are."""
+    where = "; ".join(
+        f"{target.store} is in {places(target.proof.countries)}, {target.proof.assurance}" for target in chosen
+    )
+    return Reason("PLACED", where)
 
 
 def retention(found: Retention) -> tuple[Reason, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import Field
 
 from offloader.model import Finding
-from offloader.plugins import CaseResult, Context, Options, PolicyPlugin
+from offloader.plugins import CaseResult, Context, Options, PolicyName, PolicyPlugin, WholePolicy
 from offloader.ports import Target
-from offloader_policies.language import cases, lint
+from offloader_policies.language import cases, lint, naming, showing
 from offloader_policies.language.layers import load
 from offloader_policies.language.model import json_schema
 from offloader_policies.language.policy import FilePolicy
@@ -37,6 +37,16 @@ def test_file(options: FileOptions, context: Context) -> Sequence[CaseResult]:
     return tuple(cases.run(open_file(options, context), context.now()))
 
 
+def show_file(options: FileOptions, context: Context) -> WholePolicy:
+    """Every effective value of the file and its layers."""
+    return showing.whole(open_file(options, context))
+
+
+def names_of_file(options: FileOptions, context: Context) -> Sequence[PolicyName]:
+    """The sources, kinds and stores that the file and its layers name."""
+    return tuple(naming.named(open_file(options, context).book))
+
+
 POLICY = PolicyPlugin(
     help="A policy in a file of its own: clauses, layers, tests.",
     options=FileOptions,
@@ -44,4 +54,6 @@ POLICY = PolicyPlugin(
     lint=lint_file,
     test=test_file,
     schema=json_schema,
+    show=show_file,
+    names=names_of_file,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
+from typing import TypeVar
 
 from offloader.model import Assurance, Decision
 from offloader.ports import Target
@@ -13,8 +14,10 @@ from offloader_policies.places import Places, within
 from offloader_policies.selection import Selection
 from offloader_policies.signals import Signals
 
-#: so many decisions are kept for one offer of stores
+#: so many decisions, and choices of stores, are kept for one offer of stores
 KEPT = 8192
+K = TypeVar("K")
+V = TypeVar("V")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -30,15 +33,20 @@ class Offer:
     #: number of the span in which the rules stay the same
     epoch: int
     decisions: dict[tuple[Signals, Selection], Decision] = field(default_factory=dict, compare=False)
+    choices: dict[tuple[Wanted, Selection], Choice] = field(default_factory=dict, compare=False)
 
     def holds(self, targets: tuple[Target, ...], now: datetime) -> bool:
         return self.since <= now < self.until and self.targets == targets
 
     def keep(self, key: tuple[Signals, Selection], decision: Decision) -> Decision:
-        if len(self.decisions) >= KEPT:
-            self.decisions.clear()
-        self.decisions[key] = decision
-        return decision
+        return _keep(self.decisions, key, decision)
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> V:
+    if len(kept) >= KEPT:
+        kept.clear()
+    kept[key] = value
+    return value
 
 
 def offer(targets: tuple[Target, ...], now: datetime, epoch: int, changes: Iterable[datetime]) -> Offer:
@@ -78,6 +86,18 @@ class Wanted:
         return self.attested or target.proof.assurance is Assurance.PROVEN
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The stores that are to hold a document, the best one first; none if they cannot fulfil what is wanted."""
+
+    chosen: tuple[Target, ...]
+    #: the stores that lie in the permitted places, and those of them of which they were chosen
+    fitting: tuple[Target, ...]
+    able: tuple[Target, ...]
+    #: a better store that is worth waiting for
+    awaited: Target | None = None
+
+
 #: how far down a store stands: the lower the better; the last is its name
 Rank = tuple[int, bool, int, bool, bool, str]
 
@@ -102,6 +122,19 @@ def ranking(wanted: Wanted, selected: Selection, prefer: Sequence[str]) -> Calla
         )
 
     return rank
+
+
+def search(wanted: Wanted, offered: Offer, selected: Selection, prefer: Sequence[str], *, waits: bool) -> Choice:
+    """Choose among the usable stores of an offer; with `waits`, say also which closed one would come before."""
+    found = offered.choices.get((wanted, selected))
+    if found is not None:
+        return found
+    fitting = tuple(target for target in offered.targets if wanted.fits(target))
+    able = tuple(target for target in fitting if target in offered.usable and wanted.trusts(target))
+    rank = ranking(wanted, selected, prefer)
+    chosen = tuple(choose(wanted, able, rank))
+    awaited = missed(wanted, offered, able, chosen, rank) if chosen and waits else None
+    return _keep(offered.choices, (wanted, selected), Choice(chosen, fitting, able, awaited))
 
 
 def choose(wanted: Wanted, offered: Iterable[Target], rank: Callable[[Target], Rank]) -> list[Target]:

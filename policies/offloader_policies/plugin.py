@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from offloader.errors import ConfigError
 from offloader.plugins import PolicyPlugin
-from offloader_policies import tables
+from offloader_policies import shown, tables
 from offloader_policies.engine import ResidencyPolicy
 from offloader_policies.options import ResidencyOptions, RetentionOptions
 from offloader_policies.retention import Calendar, month_day
@@ -86,4 +86,6 @@ POLICY = PolicyPlugin(
     help="Where documents may live, by the law of their records' countries.",
     options=ResidencyOptions,
     open=lambda options, _context: open_policy(options),
+    show=lambda options, _context: shown.whole(options),
+    names=lambda options, _context: tuple(shown.names(options)),
 )

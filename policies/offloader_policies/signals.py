@@ -38,15 +38,6 @@ class Signals(NamedTuple):
     known: frozenset[tuple[str, str]]
     problems: tuple[str, ...]
 
-    @property
-    def categories(self) -> frozenset[str]:
-        return frozenset(category for category, _ in self.known)
-
-    @property
-    def jurisdictions(self) -> tuple[str, ...]:
-        """Countries, and subdivisions where they are known, sorted."""
-        return tuple(sorted({code for place in self.places for code in (place.country, place.part) if code}))
-
 
 class Reader:
     """Reads signals from documents. Holds nothing but look-ups that always give the same answer."""

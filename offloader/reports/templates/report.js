@@ -9,7 +9,7 @@
     "checksum", "keep_until", "erase_by", "retention", "holds", "owner", "due", "saved_month", "outcome", "stored",
     "sha256", "done_at", "detail"];
   const TEXT = new Set(["verdict", "code", "source", "kind", "store", "reason", "narrowing", "mime", "assurance", "proof",
-    "owner", "outcome"]);
+    "owner", "outcome", "detail"]);
   const PLACES = new Set(["laws", "places", "countries", "from"]);
   const ENGLISH = new Set(["code", "categories", "reason", "rules", "signals", "narrowing", "assurance", "outcome", "detail",
     "retention"]);
@@ -22,12 +22,13 @@
   };
   if (data.rows.some((row) => row[at.outcome] !== undefined && data.texts[row[at.outcome]])) COLUMNS.splice(2, 0, "outcome");
 
-  let words, tag, found = [], first = 0, sorted = { by: "", up: true };
+  /* `told`: the sentences that the reader's language says; the others stand in English */
+  let words, told = new Set(), tag, found = [], first = 0, sorted = { by: "", up: true };
   const chosen = {};
   let opened = new Set();
   let hay = null;
 
-  const text = (value) => (typeof value === "number" ? data.texts[value] : value);
+  const text = (value) => (typeof value === "number" ? words.said[value] ?? data.texts[value] : value);
   /* the raw value of a field: a text, a number, or a list of texts */
   const raw = (row, name) => {
     const value = row[at[name]];
@@ -45,6 +46,8 @@
   const shown = (row, name) => {
     const value = raw(row, name);
     if (name === "verdict") return words.verdicts[value] || value;
+    if (name === "outcome") return words.names[value] || value;
+    if (name === "categories") return value.map((one) => words.names[one] || one).join(", ");
     if (name === "bytes") return size(value);
     if (name === "number" || name === "versions") return value.toLocaleString(tag);
     if (name === "modified") return value.slice(0, 10);
@@ -69,7 +72,7 @@
   const haystack = () => data.rows.map((row) => row.map((value) =>
     (Array.isArray(value) ? value.map(text).join("\n") : value)).concat(
     [...TEXT].map((name) => raw(row, name)),
-    [raw(row, "laws"), raw(row, "places")].flat().map(country), words.verdicts[raw(row, "verdict")] || "").join("\n").toLowerCase());
+    [raw(row, "laws"), raw(row, "places")].flat().map(country), words.verdicts[raw(row, "verdict")] || "", shown(row, "categories"), shown(row, "outcome")).join("\n").toLowerCase());
 
   const matches = (row) => FILTERS.every((name) => {
     if (!(name in chosen)) return true;
@@ -100,11 +103,11 @@
   };
 
   const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const mark = (node, name) => {
-    if (ENGLISH.has(name)) node.lang = "en";
+  const mark = (node, name, value) => {
+    if (ENGLISH.has(name) && !told.has(value) && !value.split(", ").every((one) => told.has(one))) node.lang = "en";
     return node;
   };
-  const isolated = (value, name) => mark(make("bdi", { textContent: value }), name);
+  const isolated = (value, name, whole = value) => mark(make("bdi", { textContent: value }), name, whole);
   const inside = (row, name) => {
     const value = detail(row, name);
     if (!Array.isArray(value)) return isolated(value, name);
@@ -116,7 +119,7 @@
       const target = `${words.tag}-rule-${id.replace(/[^A-Za-z0-9-]/g, "_")}`;
       if (id && byId(target)) item.append(make("a", { href: `#${target}`, textContent: id }), " ");
       else if (id) item.append(isolated(id, name), " ");
-      item.append(isolated(`${code}: ${sentence}`, name));
+      item.append(isolated(`${code}: ${sentence}`, name, one.join("\t")));
       if (origin) item.append(" ", make("small", {}, isolated(origin, name)));
       list.append(item);
     }
@@ -204,7 +207,7 @@
       select.dataset.filter = name;
       select.append(make("option", { value: "*", textContent: words.texts.all }));
       for (const [value, label] of values(name)) {
-        const option = mark(make("option", { value: `=${value}`, textContent: label }), name);
+        const option = mark(make("option", { value: `=${value}`, textContent: label }), name, value);
         option.selected = chosen[name] === value;
         select.append(option);
       }
@@ -217,6 +220,7 @@
   const speak = (language) => {
     words = data.words[language];
     tag = words.tag;
+    told = new Set([words.said, words.names].flatMap(Object.values));
     hay = null;
     document.documentElement.lang = tag;
     document.title = words.title;

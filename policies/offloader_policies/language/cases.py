@@ -65,7 +65,8 @@ def _differences(policy: FilePolicy, case: Case, now: datetime) -> Iterator[str]
     asked = expect.model_fields_set
     for name, wanted, got in _compared(policy, expect, decision, now):
         if name in asked and wanted != got:
-            yield f"{name}: expected {_said(wanted)}, got {_said(got)}"
+            why = f" ({decision.code}: {decision.reasons[-1].text})" if name == "verdict" else ""
+            yield f"{name}: expected {_said(wanted)}, got {_said(got)}{why}"
     if expect.includes is not None:
         missing = _places(policy, expect.includes, now) - decision.countries
         if missing:

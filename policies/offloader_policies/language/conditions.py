@@ -15,6 +15,7 @@ from offloader.errors import ConfigError
 LONGEST = 2000
 #: literals of a condition
 STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+_TEXT = STRINGS.pattern
 _NAMES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _IN_KNOWN = re.compile(r"(['\"])((?:(?!\1).)*)\1\s+in\s+document\.known\b")
 
@@ -103,9 +104,20 @@ class Compiler:
         first = error.splitlines()[0] if error else "it cannot be read"
         message = re.sub(r"^[A-Z_]+: ERROR: <input>:\d+:(\d+): ", r"at character \1: ", first)
         message = message.removesuffix(" (in container '')")
+        message = re.sub(r"found no matching overload for '[_@]*(.+?)_*' applied to", r"'\1' does not go with", message)
+        message = re.sub(r" expecting \{?'.*", "", message).replace("'<EOF>'", "end")
         if "undeclared reference" in message:
             message = f"{message}; there are: {self._list()}"
         return message
+
+
+def compared(text: str, name: str) -> frozenset[str]:
+    """The literals that a condition compares a variable with: `name == "x"`, `"x" != name`, `name in ["x", "y"]`."""
+    bare, found = rf"(?<![\w.]){re.escape(name)}(?![\w.(])", set[str]()
+    for pattern in (rf"{bare}\s*[!=]=\s*({_TEXT})", rf"({_TEXT})\s*[!=]=\s*{bare}", rf"{bare}\s+in\s*\[([^\]]*)\]"):
+        for match in re.finditer(pattern, text):
+            found.update(literal[0][1:-1] for literal in STRINGS.finditer(match[1]))
+    return frozenset(found)
 
 
 def compile_all(texts: Collection[tuple[str, str]], types: Mapping[str, str]) -> Mapping[str, Condition]:

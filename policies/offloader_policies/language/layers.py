@@ -10,6 +10,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,7 @@ from offloader.errors import ConfigError
 from offloader_policies.language.model import Pack, PolicyFile
 from offloader_policies.language.reading import MAX_BYTES, Source, Steps, dotted, read
 
-MAX_LAYERS = 16
+MAX_LAYERS = 64
 PACKS = "packs/"
 #: lists of named things: where they stand, and the key of the name
 NAMED: Mapping[tuple[str, ...], str] = {
@@ -31,6 +32,15 @@ NAMED: Mapping[tuple[str, ...], str] = {
     ("purge",): "id",
     ("residency", "transfer_bases"): "id",
     ("tests",): "name",
+}
+#: the commonest mistakes, by pydantic's names for them
+_IN_WORDS = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; put it in quotation marks",
+    "model_type": "must hold keys and values",
+    "model_attributes_type": "must hold keys and values",
+    "tuple_type": "must be a list",
 }
 #: what a layer says of itself
 OWN = ("extends", "pack", "removes")
@@ -197,7 +207,9 @@ class _Merge:
             if not isinstance(part, dict) or not isinstance(part.get(key), str):
                 source.fail(below, f"needs `{key}:` with a name")
             if part[key] in found:
-                source.fail((*below, key), f"{part[key]!r} stands here twice; also on line {found[part[key]].origin}")
+                source.fail(
+                    (*below, key), f"{part[key]!r} stands here twice; the first is in {found[part[key]].origin}"
+                )
             found[part[key]] = self.known(part, source, below, (*way, "*"))
         return found
 
@@ -284,8 +296,9 @@ def _effective(known: Known, steps: Steps, origins: dict[Steps, Known]) -> Any:
 
 
 def _translated(error: ValidationError, top: Source, origins: Mapping[Steps, Known]) -> ConfigError:
-    """The first problem, with its file, its line and its key."""
-    problem = error.errors(include_url=False, include_input=False)[0]
+    """The first problem, with its file, its line and its key; a misspelt key before what is missing for its lack."""
+    problems = error.errors(include_url=False, include_input=False)
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     steps: Steps = problem["loc"]
     way = steps
     while way and way not in origins:
@@ -297,7 +310,15 @@ def _translated(error: ValidationError, top: Source, origins: Mapping[Steps, Kno
         origin = top.origin(steps)
     where = dotted(tuple(step for step in steps if step != "[key]"))
     if problem["type"] == "extra_forbidden":
-        return ConfigError(f"{origin}: {where}: unknown key; `offloader policy schema` lists what may stand here")
-    if problem["type"] == "missing":
-        return ConfigError(f"{origin}: {where}: is missing")
-    return ConfigError(f"{origin}: {where}: {problem['msg'].removeprefix('Value error, ')}")
+        near = get_close_matches(str(steps[-1]), _keys(), n=1)
+        what = f"did you mean `{near[0]}`?" if near else "`offloader policy schema` lists what may stand here"
+        return ConfigError(f"{origin}: {where}: unknown key; {what}")
+    plain = _IN_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{origin}: {where}: {plain.replace('Input should be', 'must be')}")
+
+
+def _keys() -> frozenset[str]:
+    """Every key that may stand somewhere in a policy."""
+    schema = PolicyFile.model_json_schema(by_alias=True)
+    models = (schema, *schema["$defs"].values())
+    return frozenset(key for model in models for key in model.get("properties", ()))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
+from difflib import get_close_matches
 
 from offloader.model import Document, DocumentRef, Finding, Parent, Severity, Verdict, Version
 from offloader.ports import Target
 from offloader_policies import countries
+from offloader_policies.language import cases, facts
+from offloader_policies.language.conditions import Condition
 from offloader_policies.language.layers import PACKS, Book, Override, load_pack, shipped_packs
-from offloader_policies.language.model import Clause, Select
+from offloader_policies.language.model import Clause, Given, Select
 from offloader_policies.language.policy import FilePolicy
 from offloader_policies.language.reading import Steps, dotted
 from offloader_policies.language.spans import parse_period
@@ -22,7 +25,7 @@ _REASON = "the reason stands beside it; have it confirmed by the one who answers
 def findings(policy: FilePolicy, targets: Sequence[Target], now: datetime) -> Iterator[Finding]:
     """Everything doubtful, by severity: errors and warnings first. With no targets, stores are not looked at."""
     found = [
-        *_clauses(policy),
+        *_clauses(policy, now),
         *_rules(policy),
         *_weaker(policy.book),
         *_reviews(policy, now),
@@ -42,7 +45,7 @@ def _note(code: str, place: str, message: str, remedy: str = "") -> Finding:
     return Finding(Severity.OK, code, f"{place}: {message}", remedy)
 
 
-def _clauses(policy: FilePolicy) -> Iterator[Finding]:
+def _clauses(policy: FilePolicy, now: datetime) -> Iterator[Finding]:
     """Clauses that can never fire, that others always beat, or that are missing altogether."""
     book, clauses = policy.book, policy.book.content.clauses
     if book.content.pack is None and not any(clause.then == "move" for clause in clauses):
@@ -52,6 +55,11 @@ def _clauses(policy: FilePolicy) -> Iterator[Finding]:
         if dead:
             yield _warn("clause-never", place, f"the clause {clause.id} can never fire: {dead}", "correct or remove it")
             continue
+        if _unanswerable(policy.conditions.get(clause.id), now):
+            message = f"the condition of the clause {clause.id} has no answer: what it selects comes to review"
+            yield _warn(
+                "condition-unanswerable", book.origin("clauses", number, "select", "when"), message, "correct it"
+            )
         for other in clauses:
             beats = other.then == "review" or (other.then == "keep" and clause.then in ("move", "classify"))
             if other is not clause and beats and clause.then != other.then and _within(clause.select, other.select):
@@ -72,6 +80,15 @@ def _dead(policy: FilePolicy, clause: Clause) -> str:
     if condition is not None and condition.holds({}) is False:
         return "its condition is false whatever the document says"
     return ""
+
+
+def _unanswerable(condition: Condition | None, now: datetime) -> bool:
+    """Whether a condition has no answer even for a document of which everything is known (a bad pattern, 1 / 0)."""
+    if condition is None or "parents" in condition.uses:
+        return False
+    known = {"mime": "application/pdf", "created": now.date(), "modified": now.date(), "owner": "1"}
+    document = cases.made(Given.model_validate(known))
+    return condition.holds(facts.values(document, now, condition.uses)) is None
 
 
 def _within(inner: Select, outer: Select) -> bool:
@@ -107,7 +124,8 @@ def _rules(policy: FilePolicy) -> Iterator[Finding]:
             why = options.exclude_rules[rule.id]
             yield _note("rule-excluded", place, f"the rule {rule.id} ({rule.origin}) is left out: {why}", _REASON)
         if rule.id in own:
-            yield from _own_rule(rule, given)
+            others = (other.categories for other in policy.tables.rules if other is not rule)
+            yield from _own_rule(rule, given, given.union(*others))
     for layer, pack in book.packs():
         known = {rule.id for rule in policy.tables.rules}
         missing = [name for name in pack.rules if name not in known]
@@ -116,16 +134,19 @@ def _rules(policy: FilePolicy) -> Iterator[Finding]:
             yield _warn("pack-rules", layer.origin(("pack", "rules")), f"no table has {named}", "update the pack")
 
 
-def _own_rule(rule: Rule, given: frozenset[str]) -> Iterator[Finding]:
+def _own_rule(rule: Rule, given: frozenset[str], known: frozenset[str]) -> Iterator[Finding]:
+    """`given` are the categories that the policy can give, `known` those that others than this rule name."""
     if rule.mode in DORMANT:
         yield _warn("rule-never", rule.origin, f"the rule {rule.id} is {rule.mode} and binds nobody", "remove it")
     elif ANY_CATEGORY not in rule.categories and not rule.categories & given:
         named = ", ".join(sorted(rule.categories))
+        near = [found for name in sorted(rule.categories - known) for found in get_close_matches(name, known, n=1)]
+        meant = f"did you mean {', '.join(near)}? " if near else ""
         yield _warn(
             "rule-never",
             rule.origin,
             f"the rule {rule.id} fires only if the CRM itself says the category: nothing here gives {named}",
-            "add the category under residency.categories or to a clause",
+            f"{meant}add the category under residency.categories or to a clause",
         )
 
 
@@ -252,9 +273,7 @@ def _countries(policy: FilePolicy, jurisdictions: set[str]) -> frozenset[str]:
 
 
 def _stores(policy: FilePolicy, targets: Sequence[Target], now: datetime) -> Iterator[Finding]:
-    """Stores without a proof, stores that nothing can reach, and preferences for stores that are not there."""
-    if not targets:
-        return
+    """Stores without a proof, and stores that nothing can reach."""
     for target in targets:
         if not target.proof.usable_at(now):
             message = f"has no current proof of its place ({target.proof.assurance}: {target.proof.summary})"
@@ -264,14 +283,6 @@ def _stores(policy: FilePolicy, targets: Sequence[Target], now: datetime) -> Ite
             whose = "the countries that its tests name" if _named(policy) else "any country"
             message = f"in {where}: no document of {whose}, of the categories of its clauses, could be moved there"
             yield _warn("store-unreachable", f"store {target.store}", message, "remove the store, or see `explain`")
-    known = {target.store for target in targets}
-    book = policy.book
-    wanted = [(("residency", "prefer"), book.content.residency.prefer)]
-    wanted += [(("clauses", number, "prefer"), clause.prefer) for number, clause in enumerate(book.content.clauses)]  # type: ignore[misc]
-    for steps, names in wanted:
-        for name in names:
-            if name not in known:
-                yield _warn("store-unknown", book.origin(*steps), f"prefers {name}, which is no store", "correct it")
 
 
 def _reachable(policy: FilePolicy, target: Target, now: datetime) -> bool:

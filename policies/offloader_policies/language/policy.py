@@ -186,7 +186,12 @@ class FilePolicy:
 
 def _tables(book: Book) -> tables.Tables:
     """The shipped tables with the policy's own rules and groups."""
-    content = book.content
+    content, shipped = book.content, _shipped()
+    for number, group in enumerate(content.groups):
+        if group.id in shipped.atlas.groups:
+            raise book.fail(
+                ("groups", number, "id"), f"{group.id!r} is a group of the table; choose a name of your own"
+            )
     groups = [
         _row(
             book,
@@ -201,13 +206,21 @@ def _tables(book: Book) -> tables.Tables:
         for number, group in enumerate(content.groups)
     ]
     rules = []
-    shipped = _shipped()
+    taken = {rule.id for rule in shipped.rules}
     for number, rule in enumerate(content.rules):
+        if rule.id in taken:
+            raise book.fail(("rules", number, "id"), f"{rule.id!r} is a rule of the table; choose a name of your own")
         for problem in place_problems({rule.jur} - tables.SUPRANATIONAL.keys(), shipped):
             raise book.fail(("rules", number, "jur"), problem)
         cells = {name: _cell(value) for name, value in rule.model_dump().items()}
         rules.append(_row(book, ("rules", number), **cells))
-    return tables.load(groups=groups, rules=rules) if groups or rules else shipped
+    if not groups and not rules:
+        return shipped
+    try:
+        return tables.load(groups=groups, rules=rules)
+    except ConfigError as error:
+        # a table's error, said as a file's
+        raise ConfigError(re.sub(r"^(.+?) line (\d+), column (\w+): ", r"\1:\2: \3: ", str(error))) from error
 
 
 @cache

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from offloader.errors import ConfigError
 
@@ -75,6 +76,11 @@ def read(name: str, data: bytes) -> Source:
     try:
         _bound(name, text)
         node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{name}:{line}: the character U+{ord(text[error.position]):04X} may not stand in a policy"
+        ) from error
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}" if mark else ""
@@ -111,7 +117,7 @@ def _plain(error: YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or error.__class__.__name__)
     if mark is not None and "\t" in "".join(text.splitlines()[mark.line : mark.line + 1])[: mark.column + 1]:
-        return "a tab: indent with spaces"
+        return "a tab: write spaces"
     if "undefined alias" in problem:
         return f"{problem}: an anchor (&name) counts within its own file only; write the values out, or use `extends`"
     if "another document" in problem or "single document" in str(getattr(error, "context", "")):

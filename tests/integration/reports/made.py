@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from offloader.reports.message import Message
 from offloader.reports.model import (
     Count,
     Difference,
@@ -21,6 +22,7 @@ from offloader.reports.model import (
     Row,
     SignOff,
     SourceFacts,
+    StorageForecast,
     TargetFacts,
 )
 
@@ -52,17 +54,22 @@ EU01 = (
 )
 DE02 = ("DE-02", "HARD", "tables/rules.psv:9", "all copies only in {DE}; AO §146(2) domestic storage")
 CN01 = ("CN-01", "HARD", "tables/rules.psv:17", "all copies only in {CN}; PIPL Art 40")
-RU01 = ("RU-01", "PRIMARY", "tables/rules.psv:22", "the primary copy only in {RU}; 152-FZ Art 18(5)")
+RU01 = ("RU-01", "PRIMARY", "tables/rules.psv:22", "every copy of ours only in {RU}; 152-FZ Art 18(5)")
 US06 = ("US-06", "DENY", "tables/rules.psv:31", "never in {CN, CU, HK, IR, KP, MO, RU, VE}; 28 CFR 202")
 FR01 = ("FR-01", "HARD", "tables/rules.psv:12", "all copies only in 30 places; Code de la sante publique L1111-8")
-OVERDUE = ("FR-01", "REVIEW_OVERDUE", "tables/rules.psv:12", "still applied, but it should have been looked at again")
+OVERDUE = (
+    "FR-01",
+    "REVIEW_OVERDUE",
+    "tables/rules.psv:12",
+    "still applied, but it should have been looked at again by 2026-10-01",
+)
 CASES = (
     Case(
         ("NL",),
         "personal_data",
         "MOVE",
         "PLACED",
-        "amsterdam {NL} PROVEN: in the document's own country",
+        "amsterdam is in {NL}, PROVEN",
         (EU01,),
         "249 places; EU-01 -203 -> 46 places",
         EEA,
@@ -74,7 +81,7 @@ CASES = (
         "invoices",
         "MOVE",
         "PLACED",
-        "frankfurt {DE} PROVEN: in the document's own country",
+        "frankfurt is in {DE}, PROVEN",
         (EU01, DE02),
         "249 places; EU-01 -203; DE-02 -45 -> {DE}",
         ("DE",),
@@ -86,7 +93,7 @@ CASES = (
         "health_data",
         "MOVE",
         "PLACED",
-        "frankfurt {DE} PROVEN: under the same law (EEA)",
+        "frankfurt is in {DE}, PROVEN",
         (EU01, FR01, OVERDUE),
         "249 places; EU-01 -203; FR-01 -16 -> 30 places",
         EEA,
@@ -98,7 +105,7 @@ CASES = (
         "personal_data",
         "MOVE",
         "PLACED",
-        "virginia {US} ATTESTED: in the document's own country",
+        "virginia is in {US}, ATTESTED",
         (US06,),
         "249 places; US-06 -8 -> 241 places",
         ("US",),
@@ -122,7 +129,7 @@ CASES = (
         "invoices",
         "KEEP",
         "BELOW_MIN_BYTES",
-        "412 bytes is below min_bytes 2,048: the placeholder would save nothing",
+        "412 bytes are less than min_bytes, 2048",
         (),
         "",
         (),
@@ -146,7 +153,7 @@ CASES = (
         "personal_data",
         "REVIEW",
         "SPLIT_REQUIRED",
-        "each country alone has a place, together they have none: CN-01 {CN}, RU-01 {RU}",
+        "its records' countries leave no common place (CN-01, RU-01); a separate file for each could be moved",
         (CN01, RU01),
         "249 places; CN-01 -248; RU-01 -1 -> {}",
         (),
@@ -170,7 +177,7 @@ CASES = (
         "personal_data",
         "REVIEW",
         "UNKNOWN_SIGNAL",
-        "Account 0015g00000XyZ: no country (BillingCountryCode is empty)",
+        "Account 0015g00000XyZ has no country",
         (),
         "",
         (),
@@ -270,9 +277,7 @@ def report(documents: int, mode: Mode = Mode.DRY_RUN, **changes: Any) -> Report:
         matrix=made.matrix,
         held=Count(),
         retention_conflicts=Count(),
-        data_quality={
-            "Account without BillingCountryCode": made.codes.get(("REVIEW", "UNKNOWN_SIGNAL"), Count()).documents
-        }
+        data_quality={"Account … has no country": made.codes.get(("REVIEW", "UNKNOWN_SIGNAL"), Count()).documents}
         if documents
         else {},
         outcomes=made.outcomes if mode is Mode.RUN else {},
@@ -344,6 +349,8 @@ def _around(plan: str, mode: Mode) -> dict[str, Any]:
                 name="salesforce",
                 type="salesforce",
                 organisation="00D5g000004XyzAEAS",
+                environment="production",
+                address="kade.my.salesforce.com",
                 countries=("DE",),
                 scanned=NOW - timedelta(hours=1),
             ),
@@ -437,8 +444,10 @@ def _money(made: _Sums) -> Money:
         months_to_earn=0.1,
         losers=Count(3, 3, 38_112),
         notes=(
-            "salesforce file storage: 5.00 USD per GB and month (trade press, 2026, confidence M)",
-            "virginia: no price; its documents are not in the sum",
+            Message(
+                "{what}: {usd} USD per GB and month ({price})", what="salesforce file storage", usd=5.0, price="2026"
+            ),
+            Message("store {store}: no price", store="virginia"),
         ),
     )
 
@@ -449,10 +458,23 @@ def _forecast(made: _Sums) -> Forecast:
         measured_months=12,
         full_without=date(2027, 4, 3),
         full_with=date(2031, 9, 14),
+        documents=made.moved.documents,
         requests=made.moved.documents,
         requests_day=15_000,
         days=1 + made.moved.documents // 15_000,
-        notes=("requests per document: 1.0 as measured in the last three runs",),
+        storages=(
+            StorageForecast(
+                source="salesforce",
+                used=38_000_000_000,
+                limit=40_000_000_000,
+                as_of=NOW - timedelta(hours=1),
+                growth_month=int(made.moved.bytes / 60),
+                freed=made.moved.bytes,
+                full_without=date(2027, 4, 3),
+                full_with=date(2031, 9, 14),
+            ),
+        ),
+        notes=(Message("requests of {source}: {how}", source="salesforce", how="1"),),
     )
 
 

@@ -12,6 +12,7 @@ from pypdf import PdfReader
 
 from offloader.reports import html
 from offloader.reports.model import Mode, Report, Row
+from offloader.reports.words import Words
 from tests.integration.reports.conftest import Open
 from tests.integration.reports.made import report, rows
 
@@ -103,8 +104,8 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
     focused = page.locator("#rows button.more:focus")
     expect(focused).to_have_attribute("aria-expanded", "true")
     details = page.locator("#rows tr.details").text_content() or ""
-    assert largest.narrowing in details
-    assert all(sentence in details for *_, sentence in largest.rules)
+    assert Words("en").told(largest.narrowing) in details
+    assert all(Words("en").told(sentence, code) in details for _, code, _, sentence in largest.rules)
     assert page.locator("#rows tr.details a").first.get_attribute("href") == f"#en-rule-{largest.rules[0][0]}"
 
 
@@ -153,6 +154,14 @@ def test_the_language_can_be_switched(opened: Open) -> None:
     assert page.title() == "R-20261122-0001 · Verslag van de proefdraai"
     assert page.locator("#rows .verdict").first.text_content() == "Geblokkeerd"
     assert "documenten" in whole.count()
+    blocked = next(row for row in rows(240) if row.verdict == "BLOCKED")
+    page.locator("#rows button.more").first.click()
+    details = page.locator("#rows tr.details")
+    for sentence, code in ((blocked.reason, blocked.code), (blocked.rules[0][3], blocked.rules[0][1])):
+        said = Words("nl").told(sentence, code)
+        assert said != sentence
+        assert said in (details.text_content() or "")
+        assert not details.locator("bdi[lang=en]", has_text=said).count()
     assert whole.shown() == numbers(row for row in rows(240) if row.verdict == "BLOCKED")
     expect(page.get_by_role("heading", name="Verwerkingsregister (artikel 30 AVG)")).to_be_visible()
     expect(page.get_by_role("heading", name="In short")).to_be_hidden()

@@ -21,9 +21,11 @@ from pypdf import PdfReader
 from offloader.errors import ConfigError
 from offloader.reports import xlsx
 from offloader.reports.columns import COLUMNS
+from offloader.reports.message import Message
 from offloader.reports.model import Mode, Report, Row
 from offloader.reports.shown import cell, line, shown
 from offloader.reports.table import embedded
+from offloader.reports.words import Words
 from offloader.reports.writing import FORMATS, write, write_all
 from tests.integration.reports.made import report, rows
 
@@ -33,6 +35,8 @@ NAME = '=1+1\u202e</script><b onclick="x()">&\x07\ud800\t\u2066'
 
 def spoiled(value: Any) -> Any:
     """The same value with every text in it hostile."""
+    if isinstance(value, Message):
+        return Message(value.template, **spoiled(value.values))
     if isinstance(value, str) and type(value) is str:
         return NAME
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -149,7 +153,12 @@ def test_the_spreadsheet_has_its_sheets(tmp_path: Path) -> None:
     assert [one[0] for one in documents[1:]] == [row.number for row in rows(80)]
     assert [one[0] for one in list(book["Uitzonderingen"].values)[1:]] == list(whole.exceptions)
     assert ["Duitsland", "Nederland", "ja"] in [list(one[:3]) for one in book["Matrix"].values]
-    assert whole.plan_sha256 in [one[1] for one in book["Samenvatting"].values]
+    summary = {one[0]: one for one in book["Samenvatting"].values}
+    assert summary["SHA-256 van het plan"][1] == whole.plan_sha256
+    assert summary["salesforce (salesforce)"][1:4] == ("00D5g000004XyzAEAS", "production", "kade.my.salesforce.com")
+    assert summary["CRM vol zonder dit plan"][2] == "3 april 2027"
+    reason = next(iter(documents)).index("Reden")
+    assert documents[1][reason] == Words("nl").told(next(rows(1)).reason, next(rows(1)).code) != next(rows(1)).reason
     assert len(next(iter(book["Uitzonderingen"].values))) == len(COLUMNS)
     assert [one[5] for one in documents[1:]] == [row.id for row in rows(80)]
 
@@ -164,6 +173,39 @@ def test_a_full_sheet_is_followed_by_another(tmp_path: Path, monkeypatch: pytest
     assert sheets == ["Documents", "Documents 2", "Documents 3"]
     assert [len(list(book[name].values)) for name in sheets] == [21, 21, 6]
     assert [one[0] for name in sheets for one in list(book[name].values)[1:]] == list(range(1, 46))
+
+
+def test_a_dutch_report_has_no_english_sentence(tmp_path: Path) -> None:
+    """Every sentence of a decision and every note is in Dutch; what a store has said stays, marked as English."""
+    write(report(120), "html", tmp_path / "r.html", language="nl")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    dutch = re.search(r'<article id="nl-report".*?</article>', text, re.DOTALL)
+    assert dutch is not None
+    english = set(re.findall(r'<bdi lang="en" class="data">([^<]*)</bdi>', dutch[0]))
+    sentences = {
+        one for one in english if " " in one and not re.search(r"[A-Z]{3}_|: (country|owner) |MOVE|REVIEW", one)
+    }
+
+    assert sentences == {
+        "bucket in westeurope, no replication, no failover pair",
+        "bucket in eu-central-1, no replication, no failover pair",
+        "the facility manager says that the machine stands in Ashburn",
+        *whole_evidence(),
+    }
+
+
+def whole_evidence() -> set[str]:
+    return {part for one in report(1).targets for pair in one.evidence.items() for part in pair if " " in part}
+
+
+def test_a_report_of_nothing_asks_for_nothing(tmp_path: Path) -> None:
+    """A plan without documents has nothing to approve and nothing to sign, and its report says so."""
+    write(report(0), "html", tmp_path / "r.html", language="en")
+    english = (tmp_path / "r.html").read_text("utf-8").partition("</article>")[0]
+
+    assert "There is nothing to approve." in english
+    assert "There is nothing to sign." in english
+    assert "Not approved." not in english
 
 
 def test_the_pdf_can_be_signed(tmp_path: Path) -> None:

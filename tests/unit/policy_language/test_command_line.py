@@ -113,7 +113,119 @@ def test_tests_beside_the_policy_run(house: Path, call: Any) -> None:
     (result,) = answer["policies"][str(house / "fails.yaml")]
     assert (code, answer["tests"], answer["failed"]) == (1, 1, 1)
     assert result["where"] == "fails.yaml:7"
-    assert result["differences"] == ["verdict: expected KEEP, got MOVE"]
+    assert result["differences"] == ["verdict: expected KEEP, got MOVE (PLACED: de is in {DE}, PROVEN)"]
+
+
+def test_lint_names_what_the_configuration_lacks(house: Path, call: Any) -> None:
+    """A source, a kind and a store that are not there are named with their line and the nearest name that is."""
+    clause = "  - {id: c, select: {sources: [CRM], kinds: [contentdocument]}, then: move, prefer: [dee]}\n"
+    (house / "names.yaml").write_text(POLICY.replace("tests:", f"{clause}tests:"))
+
+    code, answer = call("lint", str(house / "names.yaml"))
+
+    found = {each["code"]: each for each in answer["policies"][str(house / "names.yaml")]}
+    assert code == 3
+    assert found["source-unknown"]["message"] == (
+        "names.yaml:6: the clause c names the source 'CRM'; offloader.yaml has no such source"
+    )
+    assert found["source-unknown"]["remedy"] == "did you mean crm? there are: crm"
+    assert found["kind-unknown"]["remedy"].startswith("did you mean ContentDocument?")
+    assert found["store-unknown"]["remedy"] == "did you mean de? there are: de"
+
+
+def test_check_names_what_the_configuration_lacks(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` says the same of every policy, as warnings beside what it says of the CRM (here: no answer)."""
+    text = (house / "offloader.yaml").read_text(encoding="utf-8").replace("acme.my.salesforce.com", "127.0.0.1:9")
+    (house / "checked.yaml").write_text(text.replace("policy.yaml", "vain.yaml") + "pace: {attempts: 1}\n")
+    (house / "vain.yaml").write_text(POLICY + "residency:\n  prefer: [dee]\n")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["-c", str(house / "checked.yaml"), "check", "--json"])
+
+    answer = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 1
+    assert [each["severity"] for each in answer["sources"]["crm"]] == ["error"]
+    assert [(each["severity"], each["code"], each["message"]) for each in answer["policies"]["acme"]] == [
+        (
+            "warning",
+            "store-unknown",
+            "vain.yaml:11: residency.prefer names the store 'dee'; checked.yaml has no such store",
+        )
+    ]
+
+
+def test_a_name_of_another_policys_source_is_found(house: Path, call: Any) -> None:
+    """A clause about a source that another policy is for would never apply, and lint says so."""
+    text = (house / "offloader.yaml").read_text(encoding="utf-8")
+    crm = text.partition("  crm: ")[2].partition("\n")[0]
+    text = text.replace("stores:", f"  second: {crm}\nstores:").replace(
+        "path: policy.yaml", "path: s.yaml, sources: [crm]"
+    )
+    (house / "two.yaml").write_text(text + "  rest: {type: residency, sources: [second], prefer: [dee]}\n")
+    (house / "s.yaml").write_text(POLICY.replace("{min_size", "{sources: [second], min_size"))
+
+    code, answer = call("lint", config="two.yaml")
+
+    found = {
+        name: [each["message"] for each in said if "unknown" in each["code"]]
+        for name, said in answer["policies"].items()
+    }
+    assert code == 3
+    assert found == {
+        "acme": ["s.yaml:4: the clause large names the source 'second'; the policy is not for that source"],
+        "rest": ["two.yaml: policies.rest.prefer names the store 'dee'; two.yaml has no such store"],
+    }
+    code, answer = call("show", "rest", "--source", "crm", config="two.yaml")
+    assert (code, answer["message"]) == (2, "the source 'crm' is under the policy acme, not rest")
+
+
+def test_a_file_needs_no_configuration(house: Path, call: Any) -> None:
+    """Without a configuration a file is checked alone, and a note says what was not compared."""
+    code, answer = call("lint", str(house / "policy.yaml"), config="none.yaml")
+
+    assert code == 0
+    assert "names-unchecked" in [each["code"] for each in answer["policies"][str(house / "policy.yaml")]]
+
+
+def test_show_prints_every_value_with_its_place(house: Path, call: Any) -> None:
+    """Values, defaults and the configuration's limits stand with file and line; a source sees only its clauses."""
+    clause = "  - {id: other, select: {sources: [elsewhere]}, then: move}\n"
+    (house / "show.yaml").write_text(POLICY.replace("tests:", f"{clause}tests:"))
+    (house / "shown.yaml").write_text(
+        (house / "offloader.yaml").read_text(encoding="utf-8").replace("policy.yaml", "show.yaml")
+        + "limits: {documents: 7}\n"
+    )
+
+    code, whole = call("show", config="shown.yaml")
+    theirs = call("show", "--source", "crm", config="shown.yaml")[1]
+
+    values = {(each["part"], each["key"]): each for each in whole["policies"]["acme"]["values"]}
+    assert code == 0
+    assert values["clause large", "select.min_size"] == {
+        "part": "clause large",
+        "key": "select.min_size",
+        "value": "10 bytes",
+        "default": False,
+        "origin": "show.yaml:4",
+        "replaced": [],
+    }
+    assert (values["caps", "percent"]["default"], values["caps", "percent"]["origin"]) == (True, None)
+    assert values["limits", "documents"]["origin"] == "shown.yaml:8"
+    assert ("clause other", "then") in values
+    assert "clause other" not in {each["part"] for each in theirs["policies"]["acme"]["values"]}
+    assert call("show", "--source", "none", config="shown.yaml")[0] == 2
+
+
+def test_show_reads_well(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a person: sections, one value a line with its place, empty limits said to be none."""
+    with pytest.raises(SystemExit):
+        main(["-c", str(house / "offloader.yaml"), "policy", "show", "acme"])
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["clause", "large:"] in lines
+    assert ["select.min_size", "10", "bytes", "policy.yaml:4"] in lines
+    assert ["percent", "none", "default"] in lines
+    assert ["attested", "accept", "default"] in lines
 
 
 def test_explain_tells_a_documents_story(house: Path, call: Any) -> None:

@@ -59,7 +59,14 @@ CLAUSE = "  - {id: a, select: {everything: true}, then: move"
         ),
         (f"policy: x\nclauses:\n{CLAUSE}, retention: [{{id: o, from: doc_date}}]}}\n", "one of the table only its id"),
         ("policy: x\napprovals: {people: true}\n", "approvals.people: "),
-        ("policy: x\napprovals: {preparer: 'no'}\n", "approvals.preparer: "),
+        ("policy: x\napproval: {people: 2}\n", "policy.yaml:2: approval: unknown key; did you mean `approvals`?"),
+        ("policy: x\nzzz: 1\n", "policy.yaml:2: zzz: unknown key; `offloader policy schema` lists"),
+        (
+            "policy: x\nclauses:\n  - {id: a, selct: {everything: true}, then: move}\n",
+            "policy.yaml:3: clauses[0].selct: unknown key; did you mean `select`?",
+        ),
+        ("policy: x\napprovals: {people: -1}\n", "approvals.people: must be greater than or equal to 0"),
+        ("policy: x\napprovals: {preparer: 'no'}\n", "policy.yaml:2: approvals.preparer: must be true or false"),
         (
             "policy: x\nresidency: {exclude_rules: {EU-99: x}}\n",
             "policy.yaml:2: residency.exclude_rules: 'EU-99' is none of",
@@ -77,26 +84,26 @@ CLAUSE = "  - {id: a, select: {everything: true}, then: move"
         ),
         (
             "policy: x\ngroups:\n  - {id: G, members: [de]}\n",
-            "policy.yaml line 3, column members: unknown country or subdivision 'de'; write DE",
+            "policy.yaml:3: members: unknown country or subdivision 'de'; write DE",
         ),
         (
             "policy: x\ngroups:\n  - {id: EEA, members: [DE]}\n",
-            "policy.yaml line 3, column group: 'EEA' stands here twice",
+            "policy.yaml:3: groups[0].id: 'EEA' is a group of the table",
         ),
         (
             (
                 "policy: x\nrules:\n"
                 "  - {id: R, jur: NL, category: any, mode: HARD, must_in: [Nederland], cite: c, review: 2030}\n"
             ),
-            "line 3, column must_in: unknown country or subdivision 'Nederland'; write NL",
+            "policy.yaml:3: must_in: unknown country or subdivision 'Nederland'; write NL",
         ),
         (
             "policy: x\nrules:\n  - {id: R, jur: NL, category: any, mode: HARD, cite: c, review: 2030}\n",
-            "line 3, column must_in: must not be empty",
+            "policy.yaml:3: must_in: must not be empty",
         ),
         (
             "policy: x\nrules:\n  - {id: EU-01, jur: NL, category: any, mode: FREE, cite: c, review: 2030}\n",
-            "line 3, column id",
+            "policy.yaml:3: rules[0].id: 'EU-01' is a rule of the table",
         ),
         (
             "policy: x\ntests:\n  - {name: t, given: {stores: {a: [Hong Kong]}}, expect: {verdict: MOVE}}\n",
@@ -108,6 +115,8 @@ CLAUSE = "  - {id: a, select: {everything: true}, then: move"
         ("policy: x\nextends: [1]\n", "policy.yaml:2: extends: a list of layers"),
         ("policy: x\nremoves: {things: {a: b}}\n", "policy.yaml:2: removes.things: unknown key"),
         ("policy: x\nremoves: {clauses: [a]}\n", "policy.yaml:2: removes.clauses: "),
+        ("policy: 1\n", "policy.yaml:1: policy: must be text; put it in quotation marks"),
+        (f"policy: x\nclauses:\n{CLAUSE}}}\n{CLAUSE}}}\n", "stands here twice; the first is in policy.yaml:3"),
         ("policy: x\nremoves: [a]\n", "policy.yaml:2: removes: "),
         ("policy: x\nextends: packs/china\nresidency: 5\n", "policy.yaml:3: residency: "),
         ("policy: x\nextends: packs/china\ntests: 5\n", "policy.yaml:3: tests: "),

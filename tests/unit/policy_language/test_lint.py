@@ -48,6 +48,16 @@ def test_a_sound_policy_raises_nothing(policy: Open) -> None:
         (f"{ALL}  - {{id: b, select: {{min_age: P2Y, max_age: P1Y}}, then: move}}\n", "clause-never", "min_age"),
         (f"{ALL}  - {{id: b, select: {{when: '1 > 2'}}, then: move}}\n", "clause-never", "is false whatever"),
         (
+            f"{ALL}  - {{id: b, select: {{when: 'document.name.matches(\"(\")'}}, then: move}}\n",
+            "condition-unanswerable",
+            "policy.yaml:4: the condition of the clause b has no answer",
+        ),
+        (
+            f"{ALL}  - {{id: b, select: {{when: 'document.size / 0 == 1'}}, then: move}}\n",
+            "condition-unanswerable",
+            "what it selects comes to review",
+        ),
+        (
             (
                 f"{ALL}  - {{id: b, select: {{kinds: [A, B]}}, then: keep, reason: r}}\n"
                 "  - {id: c, select: {kinds: A, min_size: 5}, then: move}\n"
@@ -120,18 +130,37 @@ def test_a_stricter_layer_raises_nothing(policy: Open, lines: str) -> None:
     assert bool(noted) is not ("pilot" in lines or "P12M" in lines)
 
 
+def test_a_condition_that_only_needs_facts_is_sound(policy: Open) -> None:
+    """Every fact counts as known, and what records may say is nobody's mistake."""
+    for when in (
+        "document.owner == '1' && document.age_days > 3",
+        "document.mime != 'a/b' && document.created_days > 1",
+    ):
+        assert warnings(policy(ALL.replace("everything: true", f'when: "{when}"'))) == {}
+    asks = "parents.exists(p, p.signals.status == 'Closed')"
+    assert warnings(policy(ALL.replace("everything: true", f'when: "{asks}"'))) == {}
+
+
+def test_a_misspelt_category_is_named(policy: Open) -> None:
+    """A rule of one's own about a category that nothing else knows comes with the nearest that exists."""
+    rule = "{id: R, jur: NL, category: helth_data, mode: HARD, must_in: NL, cite: c, review: 2030}"
+    found = lint.findings(policy(f"{ALL}rules:\n  - {rule}\n"), (), NOW)
+
+    assert [each.remedy.partition("?")[0] for each in found if each.code == "rule-never"] == [
+        "did you mean health_data"
+    ]
+
+
 def test_stores_are_looked_at(policy: Open) -> None:
-    """A store without a proof, one that nothing can reach, and a preference for none that exists are named."""
-    text = ALL.replace("then: move", "then: move, prefer: [de, gone]")
+    """A store without a proof, and one that nothing can reach, are named."""
     case = "tests:\n  - {name: t, given: {parents: [{type: A, signals: {country: NL}}]}, expect: {verdict: BLOCKED}}\n"
-    opened = policy(text + case)
+    opened = policy(ALL + case)
     stores = (STORES[0], target("bad", "DE", assurance=Assurance.UNPROVEN), target("split", "DE", "CN"))
 
     found = warnings(opened, targets=stores)
 
     assert "store bad: has no current proof" in found["store-unproven"]
     assert "store split: in CN, DE" in found["store-unreachable"]
-    assert found["store-unknown"] == "policy.yaml:3: prefers gone, which is no store"
 
 
 def test_excluded_rules_and_uncovered_countries_are_notes(policy: Open) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from offloader_policies import tables
 from offloader_policies.language import cases, lint
 from offloader_policies.language.layers import load_pack, shipped_packs
 from offloader_policies.language.model import Case
@@ -41,6 +42,24 @@ def test_a_pack_says_what_it_is(pack: FilePolicy) -> None:
 def test_a_pack_raises_no_warning(pack: FilePolicy) -> None:
     """Nothing about a shipped pack is doubtful on the day that it describes."""
     assert [found for found in lint.findings(pack, (), NOW) if found.severity != "ok"] == []
+
+
+def test_every_rule_of_the_table_is_in_one_pack() -> None:
+    """No rule of the table is without a pack, and none stands in two."""
+    packs = [load_pack(name).content.pack for name in shipped_packs()]
+
+    named = [rule for about in packs if about is not None for rule in about.rules]
+    assert sorted(named) == sorted(rule.id for rule in tables.load().rules)
+
+
+def test_a_pack_is_as_sure_and_as_fresh_as_its_weakest_rule(pack: FilePolicy) -> None:
+    """A pack is to be looked at again when its first rule is, and says no more than that it is sure of all of them."""
+    about = pack.book.content.pack
+
+    assert about is not None
+    rules = [rule for rule in pack.tables.rules if rule.id in about.rules]
+    assert about.review <= min(rule.review for rule in rules)
+    assert "HML".index(about.confidence) >= max("HML".index(rule.confidence) for rule in rules)
 
 
 def test_packs_move_nothing_by_themselves(policy: Open) -> None:

@@ -19,7 +19,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         ("a: 1\nb: 2\na: 3\n", 3, "a: stands here twice; the first is on line 1"),
         ("a:\n  b: 1\n  b: 2\n", 3, "a.b: stands here twice"),
-        ("a:\n\tb: 1\n", 2, "indent with spaces"),
+        ("a:\n\tb: 1\n", 2, "a tab: write spaces"),
         ("a: *elsewhere\n", 1, "within its own file only"),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", 3, "`<<` is not understood"),
         ("a: !!python/object/apply:os.system [x]\n", 1, "tag python/object/apply:os.system is not understood"),
@@ -31,6 +31,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\n---\nb: 1\n", 2, "one policy stands in one file"),
         ("%YAML 1.1\n---\na: no\n", 2, "another YAML than 1.2"),
         ("a: .inf\n", 1, "is no number"),
+        ("a: 1\nb: \x00\n", 2, "the character U+0000 may not stand in a policy"),
         ("yes: 1\ntrue: 2\n", 2, "put it in quotation marks"),
         ("? [a, b]\n: 1\n", 1, "must be text"),
         ("- a\n- b\n", 1, "must hold keys and values"),

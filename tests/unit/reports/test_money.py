@@ -51,7 +51,7 @@ def test_savings_are_net_of_the_store_and_of_writes(desk: Desk) -> None:
     assert money.months_to_earn == pytest.approx(money.requests_once / money.saved_month)
     assert money.losers == Count()
     said = "\n".join(money.notes)
-    assert "salesforce file_storage: 5 USD per GB and month (list, 2026, trade press)" in said
+    assert "salesforce file storage: 5 USD per GB and month (list, 2026, trade press)" in said
     assert "aws-s3 STANDARD eu-central-1: 0.0245 USD per GB and month (list, 2026-07-01, AWS price list)" in said
     assert "writes 0.0054 USD per 1,000; reads 0.00043 USD per 1,000; to the internet 0.09 USD per GB" in said
 
