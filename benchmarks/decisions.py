@@ -82,7 +82,8 @@ def measure(name: str, policy: Policy, given: Sequence[Document]) -> float:
         verdicts[policy.decide(document, offered, NOW).verdict] += 1
     ours = time.process_time() - started
     print(f"{name}: {len(given) / ours:,.0f} decisions/s, {ours / len(given) * 1e6:.1f} µs each")
-    print(f"    {ours / empty:,.0f} times an empty loop over the documents; {dict(sorted(verdicts.items()))}")
+    found = ", ".join(f"{verdict} {number:,}" for verdict, number in sorted(verdicts.items()))
+    print(f"    {ours / empty:,.0f} times an empty loop over the documents; {found}")
     return len(given) / ours
 
 

@@ -57,6 +57,7 @@ def measure(directory: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="20,000 documents")
     parser.add_argument("--dir", type=Path)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
@@ -66,7 +67,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         directory = chosen.dir or Path(temporary)
-        filled(directory, chosen.documents)
+        filled(directory, 20_000 if chosen.quick else chosen.documents)
         for _ in range(2 if chosen.again else 1):
             # a process of its own: its peak is of the plan alone
             command = [sys.executable, __file__, "--measure", "--dir", str(directory)]

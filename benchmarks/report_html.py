@@ -1,6 +1,6 @@
 """How long a browser takes to open the HTML report of N documents, and to filter and sort it.
 
-`python benchmarks/report_html.py [DOCUMENTS]` prints JSON: the file's size, seconds to write it, seconds from asking
+Prints JSON: the file's size, seconds to write it, seconds from asking
 for the file until its table stands, and seconds per filter, search and sort, each until the browser has drawn it.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from harness import arguments
 from playwright.sync_api import Page, sync_playwright
 
 from offloader.reports.writing import write
@@ -77,9 +78,9 @@ def measure(documents: int, directory: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    documents = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    options = arguments(__doc__, documents=10_000, quick=1_000)
     with tempfile.TemporaryDirectory() as directory:
-        print(json.dumps(measure(documents, Path(directory)), indent=1))
+        print(json.dumps(measure(options.documents, Path(directory)), indent=1))
 
 
 if __name__ == "__main__":

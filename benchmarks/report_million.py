@@ -60,14 +60,13 @@ def main() -> None:
         plan(Path(sys.argv[2])) if sys.argv[1] == "--plan" else report(Path(sys.argv[2]), sys.argv[3])
         return
     options = arguments(__doc__, documents=DOCUMENTS, quick=20_000)
-    count = 20_000 if options.quick else options.documents
     itself = (*PYTHON, __file__)
     with workshop() as directory:
-        measure([*itself, "--make", str(directory), str(count)])
+        measure([*itself, "--make", str(directory), str(options.documents)])
         planned = measure([*itself, "--plan", str(directory)])
         made = measure([*itself, "--report", str(directory), planned.answer["plan"]])
         sizes = {path.suffix: path.stat().st_size for path in directory.glob("R-*")}
-    say(f"plan and report of {count} documents", planned.seconds + made.seconds, TARGET_SECONDS, " s")
+    say(f"plan and report of {options.documents} documents", planned.seconds + made.seconds, TARGET_SECONDS, " s")
     say("peak memory", max(planned.peak_mb, made.peak_mb), TARGET_MB, " MB")
     for what, one in (("plan", planned), ("report", made)):
         detail(**{f"{what}_seconds": one.seconds, f"{what}_cpu_seconds": one.cpu, f"{what}_peak_mb": one.peak_mb})

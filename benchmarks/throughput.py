@@ -15,7 +15,6 @@ from harness import arguments, bare_loop, configure, detail, offload_and_undo, s
 from offloader_connectors.dynamics365.options import DynamicsOptions
 
 LATENCY_MS = 100
-CONCURRENCY = DynamicsOptions.model_fields["concurrency"].default
 KINDS = ["annotation", "activitymimeattachment"]
 LINK = base64.b64encode(b"[InternetShortcut]\r\nURL=https://links.example/d/abcdefghijklmnopqrstuvwxyz\r\n").decode()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -210,15 +211,21 @@ Plugin = SourcePlugin | StorePlugin | PolicyPlugin | EmulatorPlugin
 P = TypeVar("P", bound=Plugin)
 
 
+@cache
+def _installed(group: str) -> Sequence[EntryPoint]:
+    """The plugins of a group. Each look reads the metadata of all installed packages; they do not change meanwhile."""
+    return tuple(entry_points(group=group))
+
+
 def available(kind: type[P]) -> Sequence[str]:
     """Names of the installed plugins of a kind, sorted; imports none of them."""
-    return sorted(point.name for point in entry_points(group=GROUPS[kind]))
+    return sorted(point.name for point in _installed(GROUPS[kind]))
 
 
 def load(kind: type[P], name: str) -> P:
     """Load one plugin. Raises ConfigError naming it when it is unknown, broken, or something else."""
     group = GROUPS[kind]
-    points: list[EntryPoint] = [point for point in entry_points(group=group) if point.name == name]
+    points = [point for point in _installed(group) if point.name == name]
     if not points:
         known = ", ".join(available(kind)) or "none"
         raise ConfigError(f"no plugin {name!r} in {group}; installed: {known}")

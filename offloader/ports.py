@@ -70,8 +70,6 @@ class KindCapabilities:
     link_max_length: int = 255
     #: how changes are found: "timestamp", "token", "per_parent" or "none"
     delta: str = "timestamp"
-    #: whether one call lists all documents (else: parent by parent)
-    global_list: bool = True
     #: whether the CRM itself compares and swaps ("If-Match")
     conditional_write: bool = False
     #: when the CRM's storage is free again: "now", "deferred", "never", "unknown"
@@ -132,13 +130,15 @@ class LinkRequest:
     """Replace this document, unchanged since it was read, by this link.
 
     `attempted`: an earlier try may have been carried out, so look for its link before making one.
-    `link_ref`: what an earlier `link` returned, when known.
+    `link_ref`: what an earlier `link` returned, when known. `anew`: the link stood once, and went, or lost its hold,
+    with records that are back now as `document.parents`, perhaps under new ids.
     """
 
     document: Document
     link: Link
     attempted: bool = False
     link_ref: Mapping[str, str] = field(default_factory=dict)
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +196,9 @@ class Source(Protocol):
         Idempotent: asked again (`attempted`), finds its earlier link, completes it, and makes no second one.
         Two-step kinds answer DONE and leave the original alone. In-place kinds first make sure that the document
         is unchanged (CONFLICT if not) and answer REPLACED. Raises only when nothing can be said of any item.
+
+        With `anew` no original is looked for: a link that stands is shared with the parents as well, and nothing else
+        of it is changed; a row that went with its record is made again with the placeholder. GONE where that cannot be.
         """
 
     def inspect(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:

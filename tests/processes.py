@@ -10,21 +10,22 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from offloader import plugins
 
 _WARM = (
     "offloader.cli.main",
     "offloader.cli.demo_proof",
     "offloader.wiring",
-    "offloader.moves.run",
-    "offloader.moves.verify",
-    "offloader.moves.rebuild",
     "offloader.wrappers.faulty",
     "offloader_connectors.salesforce.plugin",
     "offloader_connectors.salesforce.source",
@@ -37,17 +38,25 @@ _WARM = (
     "offloader_connectors.filesystem.plugin",
     "offloader_connectors.s3.store",
     "offloader_connectors.azure_blob.store",
+    "offloader_policies.file_plugin",
     "offloader_policies.plugin",
     "sqlalchemy.dialects.sqlite",
     "alembic.command",
     "rich.progress",
 )
+#: packages all of whose modules are imported: each is small, and some command uses it
+_WHOLE = ("offloader.disposition", "offloader.moves")
 
 
 def warm() -> None:
-    """Import what commands use. Runs once, in the process that is forked."""
+    """Import what commands use, and find the plugins. Runs once, in the process that is forked."""
     for name in _WARM:
         importlib.import_module(name)
+    for name in _WHOLE:
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}."):
+            importlib.import_module(module.name)
+    for kind in plugins.GROUPS:
+        plugins.available(kind)
 
 
 def run(program: Sequence[str], *, timeout: float) -> subprocess.CompletedProcess[str]:
@@ -67,6 +76,18 @@ def run(program: Sequence[str], *, timeout: float) -> subprocess.CompletedProces
         return subprocess.CompletedProcess(
             list(program), process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
         )
+
+
+@contextlib.contextmanager
+def started(program: Sequence[str]) -> Iterator[BaseProcess]:
+    """Start a program whose output nobody reads; killed in the end, if it has not ended by itself."""
+    process = _context.Process(target=_carry_out, args=(list(program), os.devnull, os.devnull, dict(os.environ)))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 @contextlib.contextmanager

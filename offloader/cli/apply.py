@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="The plan's id, or the file that `offloader plan --out` wrote.")],
+    plan: Annotated[str, typer.Argument(help="The plan's id, or the file that `--out` wrote when it was made.")],
     file: Annotated[
         Path | None, typer.Option("--file", help="Refuse unless this file is the plan, line by line.")
     ] = None,

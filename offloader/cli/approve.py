@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="The plan's id, as `offloader plan` printed it.")],
+    plan: Annotated[str, typer.Argument(help="The plan's id, as the command that made it printed it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is kept and printed in reports.")],
     reject: Annotated[bool, typer.Option("--reject", help="Say no: nobody can carry the plan out.")] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take back what you said about the plan.")] = False,

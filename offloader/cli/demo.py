@@ -46,7 +46,7 @@ def command(
     """The whole job on an emulated CRM: real documents out, links in, originals gone; then every law is proven."""
     from offloader.cli.demo_erasure import forget  # noqa: PLC0415
     from offloader.cli.demo_governance import approved_run, govern  # noqa: PLC0415
-    from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415 - brings in the gateway
+    from offloader.cli.demo_proof import prove, witness  # noqa: PLC0415
     from offloader.cli.demo_purge import add_rules, clean_up  # noqa: PLC0415
     from offloader.cli.demo_sandbox import running_sandboxes  # noqa: PLC0415
     from offloader.cli.demo_stores import kinds_of, running_stores, use_stores  # noqa: PLC0415

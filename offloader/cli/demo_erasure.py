@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offloader.cli.demo_governance import reported
 from offloader.model import State
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Forgotten:
     subject: str
     documents: int
     copies: int
+    #: what the officer read before approving
+    report: Path
     files: tuple[Path, ...]
     #: what is not as it must be
     problems: tuple[str, ...]
@@ -40,6 +43,7 @@ class Forgotten:
             "subject": self.subject,
             "documents": self.documents,
             "copies": self.copies,
+            "report": str(self.report),
             "files": [str(file) for file in self.files],
             "problems": list(self.problems),
             "seconds": round(self.seconds, 3),
@@ -65,6 +69,7 @@ def forget(site: Site, config: Config) -> Forgotten | None:
     if made.row is None:
         return None
     held = {(name, key) for each in made.of(ERASE) for name, key in _copies(site, str(each.ref))}
+    before = reported(site, config, made.row.id)
     key = (config.directory / "officer.key").read_text(encoding="ascii")
     approve(site, made.row.id, Said.APPROVED, _REASON, key=key)
     report = apply_erasure(site, made.row.id)
@@ -74,6 +79,7 @@ def forget(site: Site, config: Config) -> Forgotten | None:
     return Forgotten(
         plan=made.row.id,
         subject=f"{source}/{record.replace(':', '/')}",
+        report=before,
         documents=len(made.of(ERASE)),
         copies=len(held) - len(left),
         files=tuple(write(certificate, config.directory / "reports", ("en", "nl"))),
@@ -120,6 +126,7 @@ def lines_of(forgotten: Forgotten | None) -> list[str]:
         "",
         f"  Erased    {forgotten.documents} documents of {forgotten.subject}, who asked for it, under GDPR Article 17",
         f"  {good} {forgotten.copies} copies gone from the stores, with evidence for each",
+        f"  Report    {forgotten.report}",
         *(f"  Certificate  {file}" for file in forgotten.files),
         *(f"  ! {problem}" for problem in forgotten.problems[:20]),
     ]

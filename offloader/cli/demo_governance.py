@@ -96,26 +96,25 @@ def approved_run(site: Site, config: Config) -> Governed:
     waiting = run(site)
     if waiting.plan is None:
         return Governed(waiting, (), "")
-    before = _written(site, config, waiting.plan)
+    before = reported(site, config, waiting.plan)
     key = (config.directory / _KEYS[OFFICER]).read_text(encoding="ascii")
     approval = approve(site, waiting.plan, Said.APPROVED, _REASON, key=key)
     report = apply_plan(site, waiting.plan)
     report.seconds += waiting.seconds
     report.blind_spots, report.returned = waiting.blind_spots, waiting.returned
     name = site.people.persons[approval.person].name
-    return Governed(report, (*before, *_written(site, config, waiting.plan)), f"{name}, {approval.role}")
+    return Governed(report, (before, reported(site, config, waiting.plan)), f"{name}, {approval.role}")
 
 
-def _written(site: Site, config: Config, plan: str) -> tuple[Path, ...]:
-    from offloader.moves.sealing import plan_of  # noqa: PLC0415
-    from offloader.reports.gather import gather, mode_of, note  # noqa: PLC0415
+def reported(site: Site, config: Config, plan: str) -> Path:
+    """Write the report of a plan of any kind, as `offloader report` does, and give the page."""
+    from offloader.reports.plans import note, report_of  # noqa: PLC0415
     from offloader.reports.writing import write_all  # noqa: PLC0415
 
     folder = config.directory / "reports"
     folder.mkdir(exist_ok=True)
-    mode = mode_of(plan_of(site, plan).status)
-    report = gather(site, config, plan, mode, names=False, seed=None, by=site.person)
+    report = report_of(site, config, plan, names=False, by=site.person)
     files = {each: folder / f"{report.id}.{each}" for each in ("html", "xlsx")}
     write_all(report, files, language="")
     note(site, report)
-    return (files["html"],)
+    return files["html"]

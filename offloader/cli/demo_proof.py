@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from offloader.cli.demo_sandbox import Sandbox
-from offloader.cli.serving import served
 from offloader.config import Config
 from offloader.ledger import Entry
 from offloader.model import State, Strategy
@@ -90,6 +89,8 @@ def witness(sandbox: Sandbox) -> Witness:
 
 def prove(site: Site, config: Config, sandboxes: Mapping[str, Sandbox], before: Mapping[str, Witness]) -> Proof:
     """Open every link, look for every original, and compare every document that stayed. By source."""
+    from offloader.cli.serving import served  # noqa: PLC0415 - brings in the gateway, after the moves
+
     proof = Proof()
     after = {name: witness(sandbox) for name, sandbox in sandboxes.items()}
     moved = [entry for entry in entries_in(site, {State.DONE}) if entry.link is not None]

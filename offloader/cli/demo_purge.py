@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offloader.cli.demo_governance import reported
 from offloader.cli.demo_records import STALE, Made, make
 from offloader.cli.output import write_plan
 from offloader.records import RecordRef
@@ -28,6 +29,8 @@ class Cleanup:
     plan: str
     approved_by: str
     file: Path
+    #: its report before the approval, and afterwards
+    reports: tuple[Path, Path]
     #: by sort of records: how many were made, and deleted
     sorts: Mapping[str, tuple[int, int]]
     #: what went with them
@@ -47,6 +50,7 @@ class Cleanup:
             "plan": self.plan,
             "approved_by": self.approved_by,
             "file": str(self.file),
+            "reports": [str(report) for report in self.reports],
             "records": sum(made for made, _ in self.sorts.values()),
             "deleted": sum(deleted for _, deleted in self.sorts.values()),
             "sorts": {words: {"records": made, "deleted": deleted} for words, (made, deleted) in self.sorts.items()},
@@ -80,7 +84,7 @@ def clean_up(site: Site, config: Config, crms: Mapping[str, Sandbox]) -> Cleanup
     made = [make(site, stale, crms[stale.source]) for stale in STALE if stale.source in site.sources]
     held = tuple(_hold(site, each.refs[0]) for each in made)
     row = plan_purge(site)
-    file = _written(site, config, row)
+    file, before = _written(site, config, row), reported(site, config, row.id)
     key = (config.directory / "officer.key").read_text(encoding="ascii")
     approval = approve(site, row.id, Said.APPROVED, _REASON, key=key)
     report = apply_purge(site, row.id)
@@ -96,6 +100,7 @@ def clean_up(site: Site, config: Config, crms: Mapping[str, Sandbox]) -> Cleanup
         plan=row.id,
         approved_by=f"{person.name}, {person.role}",
         file=file,
+        reports=(before, reported(site, config, row.id)),
         sorts=sorts,
         children=sum(each["children"] for each in row.totals["rules"].values()),
         archives=_archives(site, row),
@@ -160,6 +165,7 @@ def lines_of(cleanup: Cleanup) -> list[str]:
         f"  Purged    {purged}, with {cleanup.children} records on them",
         f"  Approved  by {cleanup.approved_by}",
         f"  Plan      {cleanup.file}",
+        *(f"  Report    {report}" for report in cleanup.reports),
         *(f"  Archive   {name}" for name in cleanup.archives),
         *(f"  {line}" for line in cleanup.lines),
         *(f"  {good} kept by a legal hold: {name}" for name in cleanup.held),

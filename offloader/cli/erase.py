@@ -57,13 +57,14 @@ def find(
         subject = subject_of(site, record or (), source=source, emails=email or (), names=name or ())
         found = search(site, subject)
         archived = search_archives(site, subject)
-    lines = [f"{len(found.hits)} documents were found."]
+        mark = subject.mark(site)
+    lines = [f"{len(found.hits)} documents were found. A certificate names this person by the keyed hash {mark}."]
     lines += [
         f"  {hit.entry.document.ref}: {', '.join(hit.why)}"
         + (f"; also of {', '.join(hit.others)}" if hit.others else "")
         for hit in found.hits
     ]
-    data = {**_hits(found), "archived": _traces(archived)}
+    data = {"keyed_hash": mark, **_hits(found), "archived": _traces(archived)}
     return Answer(data=data, lines=[*lines, *_archive_lines(archived), *_strays(found.strays)])
 
 

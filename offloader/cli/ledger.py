@@ -9,7 +9,6 @@ import typer
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import Answer
 from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
 
 app = typer.Typer(help="Look after the ledger's database.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,18 +33,18 @@ def upgrade(context: typer.Context, as_json: Json = False) -> Answer:
 @app.command(epilog=TABLE)
 def rebuild(context: typer.Context, as_json: Json = False) -> Answer:
     """Make a lost ledger anew from the catalogs in the stores; refuses while there is a ledger."""
+    from offloader.ledger.opening import made_anew  # noqa: PLC0415
     from offloader.moves.rebuild import rebuild as make_anew  # noqa: PLC0415
 
     session = session_of(context)
     path = session.config().ledger_path
-    if path.exists():
-        raise ConfigError(f"there is a ledger at {path}; move it away first, it is never overwritten")
-    with session.site() as site:
+    with made_anew(path, session.context().now()) as half, session.site(ledger=half) as site:
         report = make_anew(site)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     lines = [
         f"{report.documents} documents ({report.versions} versions) in {report.segments} segments: {counts or 'none'}.",
         f"{report.holds} legal holds stand." if report.holds else "No store has a legal hold that stands.",
+        *(f"The store {name} is empty: look whether it is the right place." for name in report.empty),
         *(f"! {error}" for error in report.errors),
         "Run `offloader scan --full` and `offloader reconcile` next.",
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_command
 
 from offloader import __version__
 from offloader.cli import (
@@ -103,6 +104,8 @@ for module in (
     app.command(module.__name__.rpartition(".")[2], epilog=TABLE)(module.command)
 for group in (purge, policy, hold, expire, rehome, duplicates, audit, ledger, identity, erase):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
+#: all commands with their options, made of `app` once: that takes longer than a small command
+_commands = get_command(app)
 
 
 def _terminate(signum: int, frame: Any) -> NoReturn:
@@ -120,7 +123,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], *, as_json: bool) -> int:
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = _commands(args=arguments, standalone_mode=False)
     except typer.Exit as error:
         if error.exit_code != _INTERRUPTED:
             return error.exit_code

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offloader.cli import policy_show
+from offloader.cli import policy_diff, policy_show
 from offloader.cli.exits import TABLE, Exit
-from offloader.cli.output import SHOWN, Answer, size
-from offloader.cli.policy_choice import FILE, Chosen, Name, choose, is_file, opened_file
+from offloader.cli.output import Answer
+from offloader.cli.policy_choice import FILE, Chosen, Name, choose, is_file
 from offloader.cli.session import Json, Session, session_of
 from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
     from offloader.model import Finding
-    from offloader.moves.replay import Replay
     from offloader.moves.site import Site
-    from offloader.ports import Policy, Target
+    from offloader.ports import Target
 
 app = typer.Typer(name="policy", no_args_is_help=True, help="Check, show, test, explain and compare policies.")
 app.command("show", epilog=TABLE)(policy_show.command)
@@ -171,54 +169,7 @@ def explain(
     return Answer(data=value(story, names=names), lines=list(lines(story, names=names)))
 
 
-@app.command(epilog=TABLE)
-def diff(
-    context: typer.Context,
-    old: Annotated[Path, typer.Argument(help="A policy file, or an offloader.yaml.")],
-    new: Annotated[Path, typer.Argument(help="The other one.")],
-    as_json: Json = False,
-) -> Answer:
-    """Decide about every document of the ledger under both policies, and say what would change. Writes nothing."""
-    from offloader.moves.replay import replay  # noqa: PLC0415
-
-    session = session_of(context)
-    with session.site(exclusive=False, dry_run=True) as site:
-        found = replay(site, _policies(old, site, session), _policies(new, site, session))
-    return Answer(data={"old": str(old), "new": str(new), **found.value()}, lines=list(_diff_lines(found)))
-
-
-def _policies(path: Path, site: Site, session: Session) -> dict[str, Policy]:
-    """The policy of every source: one file for all, or as another configuration has them."""
-    from offloader.config import load_config  # noqa: PLC0415
-    from offloader.system import system_context  # noqa: PLC0415
-    from offloader.wiring import open_policy  # noqa: PLC0415
-
-    if _is_configuration(path):
-        config, outside = load_config(path), system_context(path.resolve().parent)
-        return {name: open_policy(config.policy_for(name), outside) for name in site.sources if name in config.sources}
-    plugin, options = opened_file(path)
-    policy = plugin.open(options, session.context())
-    return dict.fromkeys(site.sources, policy)
-
-
-def _is_configuration(path: Path) -> bool:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    return any(line.startswith("sources:") for line in text.splitlines())
-
-
-def _diff_lines(found: Replay) -> Iterator[str]:
-    yield f"{found.documents} documents, {found.changed} decided otherwise."
-    if found.details:
-        yield f"{found.details} have the same outcome with other permitted places, categories or terms."
-    for (before, after), count in found.changes.most_common(SHOWN):
-        yield f"{count:>8}  {before}  →  {after}  ({size(found.bytes[before, after])})"
-    for name, count in found.by.most_common(SHOWN):
-        example = found.examples[name]
-        yield f"{name}: {count} documents; the smallest is {example.document}: {example.before} → {example.after}"
-        yield f"          {example.why}"
+app.command("diff", epilog=TABLE)(policy_diff.command)
 
 
 @app.command(epilog=TABLE)

@@ -139,9 +139,9 @@ def _told(value: PolicyValue) -> bool:
 
 
 def _line(value: PolicyValue, place: str, margin: str) -> Iterator[str]:
-    yield from _columns(f"{margin}{value.key}", _words(value.value), place)
+    yield from _columns(f"{margin}{value.key}", in_words(value.value), place)
     for old, origin in reversed(value.replaced):
-        yield from _columns("", f"replaces {_words(old)}", origin)
+        yield from _columns("", f"replaces {in_words(old)}", origin)
 
 
 def _columns(key: str, words: str, place: str) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _columns(key: str, words: str, place: str) -> Iterator[str]:
         yield f"{'':<{_KEY + _VALUE + 1}} {place}"
 
 
-def _words(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A value as a policy would write it, in one line."""
     if value is None or value in ([], {}, ""):
         return "none"

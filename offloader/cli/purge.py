@@ -73,7 +73,7 @@ def planned(row: PlanRow) -> Answer:
         *lines_of(row),
         *why(back_of(row), row.totals["examples"]),
         f"SHA-256 {row.sha256}",
-        f"Nothing was deleted. {then}",
+        f"Nothing was deleted. Read it with: offloader report {row.id}. {then}",
     ]
     review = any(each["review"] for each in row.totals["rules"].values())
     return Answer(Exit.REVIEW if review or row.totals["over"] else Exit.DONE, data_of(row), lines)

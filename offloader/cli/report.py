@@ -15,12 +15,13 @@ from offloader.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from offloader.reports.acts.model import ActsReport
     from offloader.reports.model import Report
 
 
 def command(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="The plan's id, as `offloader plan` printed it.")],
+    plan: Annotated[str, typer.Argument(help="The plan's id, as the command that made it printed it.")],
     format: Annotated[
         str, typer.Option("--format", help="One or more of html, xlsx, csv, jsonl and pdf, with commas between them.")
     ] = "html,xlsx",
@@ -37,28 +38,20 @@ def command(
     as_json: Json = False,
 ) -> Answer:
     """Write down what a plan would do, or did: for people to read and sign, and for programs. Changes nothing."""
-    from offloader.moves.sealing import plan_of  # noqa: PLC0415
-    from offloader.reports.gather import gather, mode_of, note  # noqa: PLC0415
+    from offloader.reports.model import Report  # noqa: PLC0415
+    from offloader.reports.plans import note, report_of  # noqa: PLC0415
     from offloader.reports.writing import write_all  # noqa: PLC0415
 
     session = session_of(context)
     config = session.config()
     formats, language = _wanted(format, lang)
+    named = config.settings.reports.names if names is None else names
     with session.site(dry_run=True) as site:
-        report = gather(
-            site,
-            config,
-            plan,
-            mode_of(plan_of(site, plan).status),
-            names=config.settings.reports.names if names is None else names,
-            seed=seed,
-            by=site.person,
-        )
-        _make(out)
-        files = {each: out / f"{report.id}.{each}" for each in formats}
+        report = report_of(site, config, plan, names=named, seed=seed, by=site.person)
+        files = _files(out, report.id, formats)
         write_all(report, files, language=language)
         note(site, report)
-    return _answer(report, files)
+    return _answer(report, files) if isinstance(report, Report) else _acts_answer(report, files)
 
 
 def _wanted(format: str, lang: str) -> tuple[Sequence[str], str]:
@@ -74,11 +67,35 @@ def _wanted(format: str, lang: str) -> tuple[Sequence[str], str]:
     return formats, lang
 
 
-def _make(folder: Path) -> None:
+def _files(folder: Path, report: str, formats: Sequence[str]) -> dict[str, Path]:
+    """A report's files by their formats, in a folder that is there then."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    return {each: folder / f"{report}.{each}" for each in formats}
+
+
+def _acts_answer(report: ActsReport, files: dict[str, Path]) -> Answer:
+    acts = {act: tally.count for act, tally in report.acts.items()}
+    data = {
+        "report": report.id,
+        "mode": report.mode.value,
+        "plan": report.plan,
+        "kind": report.kind,
+        "sha256": report.plan_sha256,
+        "files": {each: str(path) for each, path in files.items()},
+        "acts": acts,
+        "over": list(report.over),
+        "approved": report.approved,
+        "outcomes": dict(report.outcomes),
+    }
+    said = ", ".join(f"{count} {act}" for act, count in acts.items()) or "nothing"
+    lines = [
+        f"Report {report.id} ({report.mode}) of plan {report.plan} ({report.kind}): {said}.",
+        *(f"  {path}" for path in files.values()),
+    ]
+    return Answer(Exit.DONE, data, lines)
 
 
 def _answer(report: Report, files: dict[str, Path]) -> Answer:

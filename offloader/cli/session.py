@@ -39,7 +39,9 @@ class Session:
         return system_context(self.config_path.resolve().parent)
 
     @contextmanager
-    def site(self, *, exclusive: bool = True, dry_run: bool = False) -> Iterator[Site]:
+    def site(self, *, exclusive: bool = True, dry_run: bool = False, ledger: Path | None = None) -> Iterator[Site]:
+        """Open the configured site, with the ledger in this file if one is given."""
+        from offloader.config import LedgerOptions  # noqa: PLC0415
         from offloader.moves.site import Interrupts  # noqa: PLC0415
         from offloader.system import steady_memory  # noqa: PLC0415
         from offloader.wiring import open_site  # noqa: PLC0415 - loads every configured plugin
@@ -49,6 +51,8 @@ class Session:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: interrupts.request())
         config = self.config()
+        if ledger is not None:
+            config.settings = config.settings.model_copy(update={"ledger": LedgerOptions(path=ledger)})
         with (
             Bars() as progress,
             open_site(config, self.context(), exclusive=exclusive, dry_run=dry_run, progress=progress) as site,

@@ -44,7 +44,10 @@ def command(context: typer.Context, as_json: Json = False) -> Answer:
         bytes_by[state.value] += count.bytes
     lines = [f"{state:>10}: {count} versions, {size(bytes_by[state])}" for state, count in sorted(states.items())]
     spots = {name: [s.message for s in scan.blind_spots] for name, scan in scans.items() if scan and scan.blind_spots}
-    lines += [f"last scan of {name}: {scan.finished or 'not finished'}" for name, scan in scans.items() if scan]
+    ends = {name: scan.finished for name, scan in scans.items() if scan}
+    lines += [
+        f"last scan of {name}: {f'{at:%Y-%m-%d %H:%M} UTC' if at else 'not finished'}" for name, at in ends.items()
+    ]
     lines += [f"NOT complete: {name}: {message}" for name, messages in spots.items() for message in messages]
     lines += [_line(row) for row in plans[-5:]]
     lines += places_in_words(places)

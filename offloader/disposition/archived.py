@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from offloader.audit import canonical
 from offloader.disposition.archive import PREFIX, Segment
 from offloader.disposition.held import HeldRecords
 from offloader.disposition.subjects import Subject
@@ -94,8 +95,9 @@ def _replace(site: Site, store: Store, key: str, source: str, lines: list[bytes]
         for plan, act in site.ledger.acts_about(str(_ref(source, line))):
             old = Segment.from_detail(act.detail)
             if old is not None and old.key == key:
-                new = replace(old, key=name, sha256=sha256, size=len(body)).detail() if line in keep else ""
-                site.ledger.advance_acts(plan, [ActStep(act.seq, act.state, new)])
+                # what the act remembers of a deletion or a restore under way is kept: neither is done twice
+                new = {**json.loads(act.detail), "segment": name, "sha256": sha256, "size": len(body)}
+                site.ledger.advance_acts(plan, [ActStep(act.seq, act.state, canonical(new) if line in keep else "")])
 
 
 def _keys(store: Store, source: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from offloader.disposition.erasing import evidence_of
 from offloader.disposition.erasing_crm import NOT_THERE, OFF, REMOVE
 from offloader.disposition.erasure import ARCHIVE, ERASE, GROUNDS, KEEP, KIND, REDACT
 from offloader.disposition.subjects import request_of
+from offloader.disposition.tombstones import subject_of
 from offloader.errors import ConfigError
 from offloader.ledger import PlanRow
 from offloader.ledger.disposing import Act
@@ -34,6 +35,15 @@ CHECKER = "check_certificate.py"
 _STAYED = ("held", "conflict", "failed")
 #: events of the log that tell of the erasure
 _EVENTS = ("erased", "redacted")
+_HOW = (
+    "HMAC-SHA-256 with the controller's key, 128 bits; `offloader erase find`, asked for the same person with the same "
+    "words, prints it again"
+)
+#: what of a document lies in the CRM's bin, by what was done there
+_IN_BIN = {
+    REMOVE: "the original, in the CRM's own recycle bin",
+    "unlink": "the link, in the CRM's own recycle bin",
+}
 _NOT_THERE = "asked again after the deletion, the CRM does not show it"
 _TAKEN_OFF = "read back, the link hangs on the other records alone"
 
@@ -67,9 +77,11 @@ def certify(site: Site, plan_id: str, *, backups: Mapping[str, str], organisatio
         "made": now.isoformat(),
         "by": f"offloader {__version__}",
         "controller": organisation,
+        "contacts": _contacts(site, row),
         **_request(site, row),
         "carried_out": _carried_out(acts),
         "summary": _summary(acts),
+        "people": _people(site, row),
         "plan": {"id": row.id, "sha256": row.sha256, "made": row.created.isoformat(), "by": row.header.by},
         "approvals": [
             {**approval.statement, "signature": approval.signature} for approval in site.ledger.approvals(row.id)
@@ -113,9 +125,25 @@ def _request(site: Site, row: PlanRow) -> dict[str, Any]:
             "answered": answered,
             "in_time": answered <= request.due.isoformat() if answered else None,
         },
-        "subject": {"keyed_hash": request.subject_mark, "how": "HMAC-SHA-256 with the controller's key, 128 bits"},
+        "subject": {"keyed_hash": request.subject_mark, "how": _HOW},
         "ground": f"GDPR Article 17(1)({letter}): {GROUNDS[letter]}" if letter else "GDPR Article 17(1)",
     }
+
+
+def _contacts(site: Site, row: PlanRow) -> dict[str, str]:
+    """Whom to turn to, as the policies' records of processing (Article 30) name them."""
+    found = {}
+    for name in ("controller", "joint_controllers", "dpo_contact"):
+        said = (site.policies[source].terms.processing.get(name, "") for source in row.header.sources)
+        each = (", ".join(value) if isinstance(value, tuple) else value for value in said)
+        found[name] = "; ".join(dict.fromkeys(filter(None, each)))
+    return found
+
+
+def _people(site: Site, row: PlanRow) -> dict[str, str]:
+    """Short name → name of those who made and judged the plan, as far as the configuration knows them."""
+    names = {row.header.by, *(approval.person for approval in site.ledger.approvals(row.id))}
+    return {name: site.people.persons[name].name for name in sorted(names) if name in site.people.persons}
 
 
 def _carried_out(acts: Sequence[Act]) -> dict[str, str | None]:
@@ -145,6 +173,7 @@ def _document(act: Act) -> dict[str, Any]:
         "keyed_hash": act.body["mark"],
         "kind": act.part,
         "state": act.state,
+        "versions": act.body.get("versions"),
         "known_as": f"{act.body['source']}/{act.part}/erased-{act.body['document']}" if act.state == "done" else None,
         "in_crm": [_in_crm(each) for each in evidence.get("crm", ())],
         "placeholder_in_crm": act.body["placeholder"],
@@ -211,7 +240,8 @@ def _bins(act: Act, evidence: Mapping[str, Any], now: datetime) -> Iterator[dict
             until = datetime.fromisoformat(each["at"]) + timedelta(days=each["bin_days"])
             if until > now:
                 what = f"CRM {each['source']}, {act.part} {act.body['mark']}"
-                yield {"what": what, "why": "the CRM's own recycle bin", "until": until.isoformat()}
+                why = _IN_BIN.get(each["act"], "the CRM's own recycle bin")
+                yield {"what": what, "why": why, "until": until.isoformat()}
 
 
 def _backups(site: Site, backups: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -236,9 +266,14 @@ def _kept(act: Act) -> dict[str, Any]:
 
 def _stays(site: Site, acts: Sequence[Act]) -> list[dict[str, str]]:
     """What goes on existing about the documents, and why."""
-    plans = site.ledger.plans_about([act.body["document"] for act in acts if act.act == ERASE])
+    pks = [act.body["document"] for act in acts if act.act == ERASE]
+    plans = site.ledger.plans_about(pks)
+    told = {
+        *plans,
+        *(plan for pk in pks for name in (subject_of(pk), str(pk)) for plan, _ in site.ledger.acts_about(name)),
+    }
     reports = sorted(
-        report.id for mode in ("dry-run", "run") for report in site.ledger.reports(mode) if report.plan in plans
+        report.id for mode in ("dry-run", "run") for report in site.ledger.reports(mode) if report.plan in told
     )
     found = [
         {
@@ -249,10 +284,25 @@ def _stays(site: Site, acts: Sequence[Act]) -> list[dict[str, str]]:
         {"what": f"plans of moves {', '.join(sorted(plans)) or 'none'}", "why": "sealed; they hold ids and no names"},
         {"what": "tombstones", "why": "keyed hashes, so that the erased stay erased after a restore"},
     ]
+    holds = _holds_about(site, acts)
+    if holds:
+        why = (
+            "ended or not, they are the proof that nothing under them was removed; they go on naming ids of the CRM, "
+            "in the ledger and in objects holds/ of the stores, and neither names nor titles, but the matter's words"
+        )
+        found.append({"what": f"legal holds {', '.join(holds)}", "why": why})
     if reports:
         why = "files that were written earlier may print names (setting reports.names): delete them where they lie"
         found.append({"what": f"reports {', '.join(reports)}", "why": why})
     return found
+
+
+def _holds_about(site: Site, acts: Sequence[Act]) -> list[str]:
+    """Ids of holds, ended ones too, whose scope names one of these documents, or records: nothing tells afterwards
+    whether these were the subject's.
+    """
+    numbers = {act.body.get("document") for act in acts}
+    return [h.id for h in site.ledger.holds() if h.scope.records or numbers.intersection(h.scope.pks)]
 
 
 def _recipients(site: Site, row: PlanRow, acts: Sequence[Act]) -> list[dict[str, str]]:

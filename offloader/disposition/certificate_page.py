@@ -16,7 +16,7 @@ h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2rem;border-
 table{border-collapse:collapse;width:100%;font-size:.8125rem}td,th{border:1px solid #c8ccd1;padding:.3rem .5rem;
 text-align:left;vertical-align:top}th{background:#f2f4f6}code{font-size:.92em;overflow-wrap:anywhere}
 .sum{border:1px solid #c8ccd1;border-left:.4rem solid #1a7f37;padding:.5rem 1rem}.sum.open{border-left-color:#9a6700}
-dl{display:grid;grid-template-columns:minmax(9rem,16rem) 1fr;gap:.25rem 1rem}dt{font-weight:600}
+dl{display:grid;grid-template-columns:fit-content(17rem) 1fr;gap:.25rem 1rem}dt{font-weight:600}
 dd{margin:0;overflow-wrap:anywhere}
 @page{margin:15mm}@media print{body{margin:0;max-width:none;font-size:10pt}table{font-size:7.5pt}
 h2{break-after:avoid}tr,.sum,dl{break-inside:avoid}th,.sum{print-color-adjust:exact}}
@@ -77,6 +77,35 @@ _DUTCH: Final[Mapping[str, str]] = {
     "Nothing.": "Niets.",
     "not known": "niet bekend",
     "the CRM's own recycle bin": "de prullenbak van het CRM zelf",
+    "the original, in the CRM's own recycle bin": "het origineel, in de prullenbak van het CRM zelf",
+    "the link, in the CRM's own recycle bin": "de link, in de prullenbak van het CRM zelf",
+    "Address": "Adres",
+    "Joint controllers": "Gezamenlijke verwerkingsverantwoordelijken",
+    "Data protection officer": "Functionaris voor gegevensbescherming",
+    "How to find the person": "Hoe de betrokkene te vinden",
+    "`offloader erase find`, asked for the same person with the same words, prints this hash again; whoever does not "
+    "have the controller's key learns nothing from it.": (
+        "`offloader erase find`, voor dezelfde persoon met dezelfde woorden gevraagd, toont deze hash opnieuw; wie de "
+        "sleutel van de verwerkingsverantwoordelijke niet heeft, leert er niets uit."
+    ),
+    "Versions": "Versies",
+    "approved": "goedgekeurd",
+    "rejected": "afgewezen",
+    "withdrawn": "ingetrokken",
+    "event log": "logboek van gebeurtenissen",
+    "plans of moves ": "plannen van verplaatsing ",
+    "legal holds ": "legal holds ",
+    "none": "geen",
+    "tombstones": "grafstenen",
+    "reports ": "verslagen ",
+    "provider of the store ": "aanbieder van de opslag ",
+    "provider of the CRM ": "aanbieder van het CRM ",
+    "back-up ": "back-up ",
+    "file ": "bestand ",
+    "store ": "opslag ",
+    "as in its contract": "zoals in het contract staat",
+    "unknown": "onbekend",
+    "{events} of {all}; SHA-256 of the newest: {sha256}": "{events} van {all}; SHA-256 van de nieuwste: {sha256}",
     "our placeholder with its link, which opens nothing any more: the CRM's administrator deletes it": (
         "onze plaatsvervanger met zijn link, die niets meer opent: de beheerder van het CRM verwijdert hem"
     ),
@@ -93,16 +122,21 @@ _DUTCH: Final[Mapping[str, str]] = {
         "tijden, controlegetallen en id's van het CRM in, die nergens meer heen leiden, en geen namen"
     ),
     "sealed; they hold ids and no names": "verzegeld; er staan id's in en geen namen",
+    "ended or not, they are the proof that nothing under them was removed; they go on naming ids of the CRM, in the "
+    "ledger and in objects holds/ of the stores, and neither names nor titles, but the matter's words": (
+        "beëindigd of niet, ze bewijzen dat niets wat eronder viel verwijderd is; ze noemen nog id's van het CRM, in "
+        "het grootboek en in objecten holds/ van de opslagen, en geen namen of titels, wel de woorden van de zaak"
+    ),
     "keyed hashes, so that the erased stay erased after a restore": (
         "hashes met sleutel, zodat het gewiste gewist blijft na een herstel"
     ),
     "files that were written earlier may print names (setting reports.names): delete them where they lie": (
         "bestanden die eerder geschreven zijn kunnen namen tonen (instelling reports.names): verwijder ze daar"
     ),
-    "{found} documents were found. {erased} were erased, {redacted} stay for others without the person, {kept} are "
-    "kept by law or under a legal hold, {waiting} wait.": (
-        "Er zijn {found} documenten gevonden. {erased} zijn gewist, {redacted} blijven voor anderen zonder de "
-        "betrokkene, {kept} worden bewaard op grond van de wet of een legal hold, {waiting} wachten."
+    "Documents found: {found}. Erased: {erased}. Left for others without the person: {redacted}. Kept by law or under "
+    "a legal hold: {kept}. Waiting: {waiting}.": (
+        "Gevonden documenten: {found}. Gewist: {erased}. Gebleven voor anderen, zonder de betrokkene: {redacted}. "
+        "Bewaard op grond van de wet of een legal hold: {kept}. Nog in afwachting: {waiting}."
     ),
     "The request was answered on {answered}, in time: the answer was due on {due}.": (
         "Het verzoek is beantwoord op {answered}, op tijd: het antwoord moest er uiterlijk op {due} zijn."
@@ -113,8 +147,8 @@ _DUTCH: Final[Mapping[str, str]] = {
     "The request is not done yet; the answer is due on {due}.": (
         "Het verzoek is nog niet afgehandeld; het antwoord moet er uiterlijk op {due} zijn."
     ),
-    "{places} places were not reached yet: see below until when.": (
-        "{places} plaatsen zijn nog niet bereikt: zie hieronder tot wanneer."
+    "Places that were not reached yet: {places}; see below until when.": (
+        "Plaatsen die nog niet bereikt zijn: {places}; zie hieronder tot wanneer."
     ),
     "Answered": "Beantwoord",
     "Carried out": "Uitgevoerd",
@@ -183,7 +217,7 @@ _DUTCH: Final[Mapping[str, str]] = {
     "SHA-256 of the statement": "SHA-256 van de verklaring",
     "Signature (JWS, Ed25519)": "Handtekening (JWS, Ed25519)",
     "none: there is no audit key in the configuration": "geen: de configuratie heeft geen audit-sleutel",
-    "Events of the log": "Gebeurtenissen van het logboek",
+    "Events of the log that tell of it": "Gebeurtenissen van het logboek die het vertellen",
     "The JSON file beside this page holds the statement and its signature. With the controller's public key, "
     "`python3 check_certificate.py FILE KEY` beside it checks both, without offloader; so does any JOSE library.": (
         "Het JSON-bestand naast deze pagina bevat de verklaring en de handtekening. Met de openbare sleutel van de "
@@ -194,16 +228,32 @@ _DUTCH: Final[Mapping[str, str]] = {
 
 
 _FOUND: Final = (
-    "{found} documents were found. {erased} were erased, {redacted} stay for others without the person, {kept} are "
-    "kept by law or under a legal hold, {waiting} wait."
+    "Documents found: {found}. Erased: {erased}. Left for others without the person: {redacted}. Kept by law or under "
+    "a legal hold: {kept}. Waiting: {waiting}."
 )
 _IN_TIME: Final = "The request was answered on {answered}, in time: the answer was due on {due}."
 _LATE: Final = "The request was answered on {answered}, late: the answer was due on {due}."
 _NOT_DONE: Final = "The request is not done yet; the answer is due on {due}."
-_MISSING: Final = "{places} places were not reached yet: see below until when."
+_MISSING: Final = "Places that were not reached yet: {places}; see below until when."
 _HOW: Final = (
     "The JSON file beside this page holds the statement and its signature. With the controller's public key, "
     "`python3 check_certificate.py FILE KEY` beside it checks both, without offloader; so does any JOSE library."
+)
+_FIND: Final = (
+    "`offloader erase find`, asked for the same person with the same words, prints this hash again; whoever does not "
+    "have the controller's key learns nothing from it."
+)
+_EVENTS: Final = "{events} of {all}; SHA-256 of the newest: {sha256}"
+#: how things begin that have a name
+_THINGS: Final = (
+    "plans of moves ",
+    "legal holds ",
+    "reports ",
+    "provider of the store ",
+    "provider of the CRM ",
+    "back-up ",
+    "file ",
+    "store ",
 )
 _ARTICLE: Final = "GDPR Article 17(1)"
 _COPIES: Final = ("Document (keyed hash)", "Store", "Object", "When", "Versions and markers removed")
@@ -270,11 +320,16 @@ def _summary(value: Mapping[str, Any], words: Words) -> Markup:
 
 def _head(value: Mapping[str, Any], digest: str, words: Words) -> Markup:
     request, plan, done = value["request"] or {}, value["plan"], value["carried_out"]
+    contacts = value["contacts"]
     extended = f"{request['extended']}: {request['extended_for']}" if request.get("extended") else ""
     article, _, ground = value["ground"].replace(_ARTICLE, words(_ARTICLE)).partition(": ")
     rows = {
-        "Controller": value["controller"],
+        "Controller": value["controller"] or contacts["controller"],
+        "Address": contacts["controller"] if value["controller"] else "",
+        "Joint controllers": contacts["joint_controllers"],
+        "Data protection officer": contacts["dpo_contact"],
         "Subject (keyed hash)": (value["subject"] or {}).get("keyed_hash", words(value.get("why", ""))),
+        "How to find the person": _prose(words(_FIND)) if value["subject"] else "",
         "Request": request.get("id", ""),
         "Received": request.get("received", ""),
         "Answer due": request.get("due", ""),
@@ -283,13 +338,17 @@ def _head(value: Mapping[str, Any], digest: str, words: Words) -> Markup:
         "State": words(request.get("state", "")),
         "Legal ground": f"{article}: {words(ground)}" if ground else article,
         "Plan and its SHA-256": f"{plan['id']}: {plan['sha256']}",
-        "Plan made by": f"{plan['by']}, {_moment(plan['made'])}",
+        "Plan made by": f"{value['people'].get(plan['by'], plan['by'])}, {_moment(plan['made'])}",
         "Carried out": f"{_moment(done['from'])} {words('to')} {_moment(done['to'])}" if done["from"] else "",
         "Certificate made": f"{_moment(value['made'])} ({value['by']})",
         "SHA-256 of the statement": digest,
         "Signature (JWS, Ed25519)": _signed(value["signature"])
         or words("none: there is no audit key in the configuration"),
-        "Events of the log": ", ".join(map(str, value["audit"]["events"])),
+        "Events of the log that tell of it": words(_EVENTS).format(
+            events=", ".join(map(str, value["audit"]["events"])),
+            all=value["audit"]["head"]["events"],
+            sha256=value["audit"]["head"]["sha256"],
+        ),
     }
     return Markup("<dl>{}</dl>").format(
         Markup("").join(
@@ -300,12 +359,26 @@ def _head(value: Mapping[str, Any], digest: str, words: Words) -> Markup:
 
 def _tables(value: Mapping[str, Any], words: Words) -> Iterable[Markup]:
     documents, redacted = value["documents"], value["redacted"]
-    approvals = [(each["person"], each["role"], each["said"], each["at"]) for each in value["approvals"]]
+    people = value["people"]
+    approvals = [
+        (people.get(each["person"], each["person"]), each["role"], words(each["said"]), each["at"])
+        for each in value["approvals"]
+    ]
     none = "Nobody's approval was asked for."
     yield _table(words, "Approvals", ("Person", "Role", "Said", "When"), approvals, none)
-    every = [(e["keyed_hash"], e["kind"], words(e["state"]), len(e["copies"]), len(e["in_crm"])) for e in documents]
-    columns = ("Document (keyed hash)", "Kind", "State", "Copies in stores", "Acts in the CRM")
-    yield _table(words, "Documents", columns, every)
+    every = [
+        (
+            e["keyed_hash"],
+            e["kind"],
+            words(e["state"]),
+            e["versions"] or "\N{EN DASH}",
+            len(e["copies"]),
+            len(e["in_crm"]),
+        )
+        for e in documents
+    ]
+    listed = ("Document (keyed hash)", "Kind", "State", "Versions", "Copies in stores", "Acts in the CRM")
+    yield _table(words, "Documents", listed, every)
     yield _table(words, "Copies in stores", (*_COPIES, "Evidence"), list(_copies(documents, words)))
     yield _table(words, "In the CRM", _ACTS, list(_acts((*documents, *redacted), words)))
     stays = [(e["keyed_hash"], e["kind"], words(e["state"]), e["others"], words(e["stays"])) for e in redacted]
@@ -344,14 +417,24 @@ def _acts(documents: Sequence[Mapping[str, Any]], words: Words) -> Iterable[Sequ
 
 def _rest(value: Mapping[str, Any], words: Words) -> Iterable[Markup]:
     """What is left, and who has to be told."""
-    missing = [(e["what"], words(e["why"]), e["until"] or words("not known")) for e in value["not_reached"]]
+    missing = [
+        (_what(e["what"], words), words(e["why"]), e["until"] or words("not known")) for e in value["not_reached"]
+    ]
     yield _table(words, "Not reached, and until when", ("What", "Why", "Until"), missing)
     kept = [(each["keyed_hash"], each["kind"], words(each["why"]), each["ground"]) for each in value["kept"]]
     yield _table(words, "Kept or undecided, and why", ("Document (keyed hash)", "Kind", "Why", "Legal ground"), kept)
-    stays = [(each["what"], words(each["why"])) for each in value["stays"]]
+    stays = [(_what(each["what"], words), words(each["why"])) for each in value["stays"]]
     yield _table(words, "What goes on existing", ("What", "Why"), stays)
-    informed = [(each["recipient"], each["place"]) for each in value["recipients"]]
+    informed = [(_what(each["recipient"], words), words(each["place"])) for each in value["recipients"]]
     yield _table(words, "Recipients to inform (Article 19)", ("Recipient", "Place"), informed)
+
+
+def _what(text: str, words: Words) -> str:
+    """A thing by its word, with its name behind it as it is."""
+    for start in _THINGS:
+        if text.startswith(start):
+            return words(start) + words(text.removeprefix(start))
+    return words(text)
 
 
 def _table(

@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from offloader.disposition.acts import acts_of
-from offloader.disposition.planning import KIND as PURGE
 from offloader.disposition.terms import Moved, follow_all
 from offloader.errors import ConfigError
 from offloader.ledger import Entry
@@ -19,6 +17,7 @@ from offloader.ledger.expiring import Waiting
 from offloader.model import State
 from offloader.moves.identity import check_identity
 from offloader.moves.pages import pages
+from offloader.moves.purged import purged
 from offloader.moves.site import Site
 from offloader.ports import LinkRequest, Status
 from offloader.records import RecordRef, Records
@@ -110,13 +109,7 @@ def _purged(site: Site, source: str, entries: Sequence[Entry]) -> set[int]:
     for entry in entries:
         for parent in entry.document.parents:
             wanted.setdefault(str(RecordRef(source, parent.type, parent.id)), set()).add(entry.pk)
-    found: set[int] = set()
-    plans = [row.id for row in site.ledger.plans() if row.header.disposes == PURGE and source in row.header.sources]
-    for plan in plans if wanted else ():
-        for act in (act for page in acts_of(site, plan, {"done"}) for act in page):
-            taken = [act.subject, *(str(RecordRef(source, type_, id_)) for type_, id_, _ in act.body.get("with", ()))]
-            found.update(pk for name in taken for pk in wanted.get(name, ()))
-    return found
+    return {pk for name in purged(site.ledger, source, wanted) for pk in wanted[name]}
 
 
 def _evidence(site: Site, source: str, entries: Sequence[Entry]) -> dict[int, str]:

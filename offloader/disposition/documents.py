@@ -7,7 +7,7 @@ document then goes with its record is the CRM's affair; what went is written dow
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -19,7 +19,7 @@ from offloader.disposition.families import FETCHED, Family
 from offloader.errors import AuthError, Drift, Exhausted, StoreFull, Transient
 from offloader.ledger import Entry, Step
 from offloader.ledger.disposing import Act
-from offloader.model import Decision, Document, DocumentRef, Link, Reason, State, Verdict
+from offloader.model import Decision, Document, DocumentRef, Link, LocationProof, Reason, State, Verdict
 from offloader.moves.catalog import write_segments, write_states
 from offloader.moves.copying import SMALL, CopyTask
 from offloader.moves.identity import claim
@@ -129,6 +129,8 @@ class Copying:
 
     site: Site
     source: str
+    #: gives a proof of a store's place that is good now, if the store has one
+    proof: Callable[[str], LocationProof]
     #: an earlier run broke off: copies that it could not write down are looked for
     suspect: bool = False
     tally: Tally = field(default_factory=Tally)
@@ -151,7 +153,12 @@ class Copying:
         return problems
 
     def _chunk(self, wanted: Sequence[Placed]) -> dict[DocumentRef, str]:
-        for name in sorted({store for each in wanted for store in each.stores} - self._claimed):
+        stores = sorted({store for each in wanted for store in each.stores})
+        for name in stores:
+            # copying takes its time: the proof of the decision may have run out
+            if not (proof := self.proof(name)).usable_at(self.site.context.now()):
+                raise Drift(f"nothing more is written to the store {name}: {proof.summary}")
+        for name in sorted(set(stores) - self._claimed):
             claim(self.site, name, [self.source])
             self._claimed.add(name)
         self._record(wanted)
@@ -194,7 +201,9 @@ class Copying:
         for work in works:
             for version in work.versions:
                 held = {copy.store: copy for copy in version.copies}
-                if version.state is State.VERIFIED and not work.lacking(version):
+                # what was read back in this run is not read back for each record that it hangs on
+                safe = (work.entry.document.ref, work.entry.document.etag) in self._safe
+                if safe and version.state is State.VERIFIED and not work.lacking(version):
                     work.copies[version.pk] = tuple(held[store] for store in work.wanted)
                 else:
                     first, *further = work.wanted

@@ -16,7 +16,7 @@ from offloader.audit import canonical
 from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
 from offloader.disposition.archived import holds_on, record_mark, search_archives, strip
 from offloader.disposition.erasing_crm import clear_crm, detach, now_of, others_of
-from offloader.disposition.erasure import ARCHIVE, ERASE, KIND, REDACT, check_caps, places, shape
+from offloader.disposition.erasure import ARCHIVE, ERASE, KIND, REDACT, check_caps, duties_now, duty_of, places, shape
 from offloader.disposition.held import HeldRecords
 from offloader.disposition.segments import Telling, without
 from offloader.disposition.subjects import Subject, request_of
@@ -94,9 +94,10 @@ def apply_erasure(site: Site, plan_id: str, lines: Iterable[bytes] | None = None
     work = _Work(site, row, Report(row.id, KIND))
     try:
         for page in acts_of(site, row.id, AGAIN):
+            entries = _looked_up(work, page)
             for act in page:
                 interrupted(site)
-                _one(work, act)
+                _one(work, act, entries)
     except STOPPING as error:
         work.report.stop(error)
     _forget(work)
@@ -112,19 +113,37 @@ def evidence_of(act: Act) -> dict[str, Any]:
     return dict(json.loads(act.detail)) if act.detail else {}
 
 
-def _one(work: _Work, act: Act) -> None:
+def _looked_up(work: _Work, acts: Sequence[Act]) -> Mapping[int, tuple[Entry, str]]:
+    """The documents of these acts by number, each with a duty to keep it, by what the CRM says today; mostly none.
+
+    What was erased before and is back is erased again whatever it is.
+    """
+    site, numbers = work.site, [act.body["document"] for act in acts if act.act in (ERASE, REDACT)]
+    entries = {entry.pk: entry for entry in site.ledger.entries_by_pk(numbers)}
+    if "request" not in work.row.header.scope:
+        return {pk: (entry, "") for pk, entry in entries.items()}
+    targets = site.targets()
+    there = [each for each in entries.values() if any(v.state is not State.ERASED for v in each.versions)]
+    entries |= duties_now(site, there, targets)
+    duties = {each.pk: duty_of(site, entries[each.pk], targets)[0] for each in there}
+    return {pk: (entry, duties.get(pk, "")) for pk, entry in entries.items()}
+
+
+def _one(work: _Work, act: Act, entries: Mapping[int, tuple[Entry, str]]) -> None:
     if act.act == ARCHIVE:
         work.archived.append(act)
         return
     if act.act not in (ERASE, REDACT):
         work.settle(act, "skipped", {}, str(act.body["reason"]))
         return
-    (entry,) = work.site.ledger.entries_by_pk([act.body["document"]])
+    entry, duty = entries[act.body["document"]]
     evidence = {key: value for key, value in evidence_of(act).items() if key != "reason"}
     if _is_done(work, act, entry):
         work.settle(act, "done", evidence)
-        return
-    _carry_out(work, act, entry, evidence)
+    elif duty and not evidence.get("copies"):
+        work.settle(act, "conflict", evidence, f"since the plan was made, {duty}: plan it again")
+    else:
+        _carry_out(work, act, entry, evidence)
 
 
 def _is_done(work: _Work, act: Act, entry: Entry) -> bool:

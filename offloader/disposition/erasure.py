@@ -15,12 +15,13 @@ from offloader.audit import canonical
 from offloader.disposition.acts import draft
 from offloader.disposition.archived import Trace, record_mark, search_archives
 from offloader.disposition.subjects import Hit, Search, Subject, add_months
+from offloader.disposition.terms import follow, promised
 from offloader.disposition.tombstones import subject_of
 from offloader.errors import ConfigError, Refused
 from offloader.ledger import Entry, PlanRow
 from offloader.ledger.disposing import Act
 from offloader.ledger.erasing import RequestRow
-from offloader.model import DocumentRef, Finding, Severity, State
+from offloader.model import DocumentRef, Finding, Retention, Severity, State
 from offloader.moves.caps import asked
 from offloader.moves.holding import Holds
 from offloader.moves.restore import find
@@ -123,7 +124,8 @@ def plan_erasure(
     if included & redacted:
         raise ConfigError("a document cannot both go (--include) and stay for others (--redact-parent)")
     rules = _Rules(site, site.targets(), Holds.of(site), included, redacted, delete_in_crm)
-    planned = [_decided(rules, hit) for hit in found.hits]
+    fresh = duties_now(site, [hit.entry for hit in found.hits], rules.targets)
+    planned = [_decided(rules, replace(hit, entry=fresh[hit.entry.pk])) for hit in found.hits]
     subject = Subject.from_json(request.subject)
     archived = search_archives(site, subject)
     row = None
@@ -184,7 +186,7 @@ def _decided(rules: _Rules, hit: Hit) -> Planned:
         crm=crm,
         placeholder=placeholder,
     )
-    duty, act = _duty(rules, entry)
+    duty, act = duty_of(rules.site, entry, rules.targets)
     if duty:
         return replace(made, act=act, text=duty, code=duty)
     if entry.pk in rules.redacted and (hit.others or not hit.sure):
@@ -240,20 +242,29 @@ def _in_crm(entry: Entry, *, delete: bool) -> tuple[str, bool]:
     return (NOTHING, True) if moved else (LEFT, False)
 
 
-def _duty(rules: _Rules, entry: Entry) -> tuple[str, str]:
+def duties_now(site: Site, entries: Sequence[Entry], targets: Sequence[Target]) -> dict[int, Entry]:
+    """These documents by number; those that were moved have the dates that the CRM says today."""
+    found = {entry.pk: entry for entry in entries}
+    moved = [each for each in entries if {v.state for v in each.versions if not v.gone} == {State.DONE}]
+    return found | follow(site, moved, targets)
+
+
+def duty_of(site: Site, entry: Entry, targets: Sequence[Target]) -> tuple[str, str]:
     """A duty to keep the document (Article 17(3)(b)) and what follows from it; empty if there is none."""
-    now = rules.site.context.now()
-    decision = rules.site.policies[entry.document.ref.source].decide(entry.document, rules.targets, now)
-    retention = decision.retention
-    if retention is None:
-        return "", ERASE
+    now = site.context.now()
+    decision = site.policies[entry.document.ref.source].decide(entry.document, targets, now)
+    retention = decision.retention or Retention()
     rule = ", ".join(retention.rules)
     if retention.conflict:
         return f"duties to keep and to erase it contradict each other ({rule}): a person decides", REVIEW
-    if retention.keep_until is not None and retention.keep_until > now.date():
+    if retention.keep_until is not None and retention.keep_until >= now.date():
         return f"it has to be kept until {retention.keep_until} ({rule}), Article 17(3)(b)", KEEP
     if retention.waiting:
         return f"a duty to keep it has no date yet ({', '.join(retention.waiting)})", REVIEW
+    day = promised(site, entry.pk)
+    if day is not None and day >= now.date():
+        said = f"the CRM once said that it has to be kept until {day}: if less is right, say so with"
+        return f"{said} `offloader expire accept`", REVIEW
     return "", ERASE
 
 
@@ -292,6 +303,7 @@ def _act(site: Site, each: Planned) -> Act:
             "document": each.entry.pk,
             "mark": mark(site.links, each.ref),
             "source": each.ref.source,
+            "versions": sum(not version.gone for version in each.entry.versions),
             "why": list(each.why),
             "others": len(each.others),
             "reason": each.code,

@@ -17,12 +17,13 @@ from offloader.ledger import PlanRow
 from offloader.ledger.disposing import Act
 from offloader.model import Decision, Reason, Severity, Verdict
 from offloader.moves.caps import asked
+from offloader.moves.purged import PURGE
 from offloader.moves.site import Site
 from offloader.moves.tombstoned import Tombstones
 from offloader.ports import Purge, Purged
 from offloader.records import OnDelete, Record, RecordQuery, Records, Value
 
-KIND = "purge"
+KIND = PURGE
 #: acts' initial state: to be carried out, or only noted
 OPEN, NOTED = "open", "kept"
 
@@ -134,6 +135,10 @@ class Planner:
             body["stores"] = list(fate.stores)
             if fate.placed:
                 body["documents"] = [placed.line() for placed in fate.placed]
+            copied = {placed.document.ref for placed in fate.placed}
+            links = [[ref.kind, ref.id] for ref in family.documents if ref not in copied | family.staying]
+            if links:
+                body["links"] = links
             body["with"] = [[m.record.ref.type, m.record.ref.id, m.record.etag] for m in family.members]
             if each.rule.hard:
                 body["hard"] = True
@@ -250,7 +255,7 @@ def _totals(
     site: Site, rules: Sequence[SourceRule], planner: Planner, sums: Sums, population: Mapping[str, int]
 ) -> dict[str, Any]:
     sources = sorted({each.source for each in rules})
-    taken = Taken(sums.taken, sums.types)
+    taken = Taken(sums.taken, sums.types, sums.copies["bytes"])
     return {
         "rules": {name: dict(row) for name, row in sums.rules.items()},
         "types": {f"{source}/{name}": count for (source, name), count in sorted(sums.types.items())},

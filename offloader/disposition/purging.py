@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from offloader.disposition import archive
@@ -92,13 +92,15 @@ def _groups(site: Site, acts: Sequence[Act]) -> Iterator[tuple[str, list[Act]]]:
 
 def _check_caps(site: Site, row: PlanRow) -> None:
     """Raise Refused, naming every cap, when a plan deletes more than is allowed now."""
-    taken = Taken(Counter(), Counter())
+    taken, sizes = Taken(Counter(), Counter()), dict[tuple[str, str, str], int]()
     for acts in acts_of(site, row.id, UNDONE | {"done", "skipped", "conflict", "failed", "held", "restored"}):
         for act in acts:
             source = act.subject.partition("/")[0]
             types = [act.part, *(each[0] for each in act.body["with"])]
             taken.rules[act.body["rule"]] += len(types)
             taken.types.update((source, name) for name in types)
+            sizes |= {(source, kind, id_): size for kind, id_, _, size, *_ in act.body.get("documents", ())}
+    taken = replace(taken, copied=sum(sizes.values()))
     rules = [rule_named(site, name) for name in taken.rules]
     found = over(site, row.header.sources, taken, row.totals["population"], rules)
     if found:
@@ -229,7 +231,7 @@ class _Purger:
         """Copy the documents that go along, and give the families that are still the same afterwards."""
         if not any(family.unmoved for family in families):
             return list(families)
-        copying = self._copying.setdefault(each.source, Copying(self._site, each.source, self._suspect))
+        copying = self._copier(each.source)
         problems = copying.copy(placed for family in families for placed in self._decided(family)[0])
         failed, left = [], {}
         for family in families:
@@ -251,11 +253,16 @@ class _Purger:
         self._write(steps)
         return whole
 
+    def _copier(self, source: str) -> Copying:
+        if source not in self._copying:
+            self._copying[source] = Copying(self._site, source, self._proof, self._suspect)
+        return self._copying[source]
+
     def _settle(self, each: SourceRule, acts: Sequence[Act]) -> None:
         """Write down which documents went with these records."""
         with_documents = [act for act in acts if act.body.get("documents")]
         if with_documents:
-            copying = self._copying.setdefault(each.source, Copying(self._site, each.source, self._suspect))
+            copying = self._copier(each.source)
             copying.settle(with_documents)
 
     def copied(self) -> Mapping[str, Tally]:

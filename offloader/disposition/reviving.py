@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from offloader.disposition.documents import put_back
 from offloader.disposition.doubtful import SETTLED, Begun, look
 from offloader.disposition.families import Family
 from offloader.disposition.planning import KIND
+from offloader.disposition.relinking import Relinked, Relinking
 from offloader.errors import ConfigError, IntegrityError, OffloaderError, Permanent
 from offloader.ledger.disposing import Act, ActStep
 from offloader.model import DocumentRef
@@ -179,6 +180,7 @@ class _Reviver:
             for page in acts_of(site, plan, {"done", "restored"}):
                 for act in page:
                     self._know(_begun(act))
+        self._relinking = Relinking(site, source, wanted | self._taken)
 
     def bring_back(self, pairs: Sequence[tuple[str, Act]]) -> None:
         """Undelete what the bin holds, and make the rest anew."""
@@ -186,13 +188,16 @@ class _Reviver:
         back = self._undeleted([_ref(act) for _, act in fresh])
         binned: dict[str, list[ActStep]] = defaultdict(list)
         rest = [(plan, act) for plan, act in pairs if _touched(act)]
+        again = self._put_back(
+            [(act, [_id(act.subject), *map(_id, _members(act))]) for _, act in fresh if _ref(act) in back]
+        )
         for plan, act in fresh:
-            if _ref(act) in back:
-                self._put_back(act)
-                binned[plan].append(ActStep(act.seq, "restored", act.detail))
-                self._revived.undeleted += 1
-            else:
+            if _ref(act) not in back:
                 rest.append((plan, act))
+                continue
+            self._revived.undeleted += 1
+            if act.subject not in again:
+                binned[plan].append(ActStep(act.seq, "restored", act.detail))
         for plan, steps in binned.items():
             self._site.ledger.advance_acts(
                 plan, steps, event="records_undeleted", data={"acts": [s.seq for s in steps]}
@@ -408,10 +413,16 @@ class _Reviver:
                 return answer
         return refused
 
-    def _put_back(self, act: Act) -> None:
-        """Documents that went with a record hang on it again, before it counts as restored."""
-        for problem in put_back(self._site, act, self._ids):
-            self._revived.notes.append(problem)
+    def _put_back(self, families: Sequence[tuple[Act, Collection[str]]]) -> set[str]:
+        """Documents and links that went with records hang on them again, before these count as restored.
+
+        Each family with the ids of its records that are back. Gives the records that are to be looked at once more.
+        """
+        relinked = self._relinking.write(families, self._ids) if families else Relinked()
+        self._revived.notes += relinked.problems
+        for act, _ in families:
+            self._revived.notes += put_back(self._site, act, self._ids)
+        return relinked.again
 
     # -- noting ------------------------------------------------------------------------------------------------
 
@@ -421,9 +432,11 @@ class _Reviver:
 
     def _finish(self, works: Sequence[_Work]) -> None:
         steps: dict[str, list[ActStep]] = defaultdict(list)
+        again = self._put_back([(work.act, list(map(_id, work.ids.values()))) for work in works if work.ids])
         for work in works:
+            if work.act.subject in again:
+                continue
             if work.whole:
-                self._put_back(work.act)
                 steps[work.plan].append(ActStep(work.act.seq, "restored", work.detail()))
             elif not work.failed:
                 missing = len(work.family.records) - len(work.ids)

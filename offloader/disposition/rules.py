@@ -55,10 +55,13 @@ def rule_named(site: Site, name: str) -> SourceRule:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a plan would delete: records by rule (what goes with them included), and by source and type."""
+    """What a plan would delete: records by rule (what goes with them included), and by source and type. `copied`: bytes
+    of documents that it copies first, each once.
+    """
 
     rules: Counter[str]
     types: Counter[tuple[str, str]]
+    copied: int = 0
 
 
 def over(
@@ -70,6 +73,8 @@ def over(
     whole = sum(taken.types.values())
     if caps.documents is not None and whole > caps.documents:
         found.append(("limits.documents", f"it deletes {whole} records, the limit is {caps.documents}"))
+    if caps.bytes is not None and taken.copied > caps.bytes:
+        found.append(("limits.bytes", f"it copies {taken.copied} bytes of documents, the limit is {caps.bytes}"))
     by_type: Counter[str] = Counter()
     for (_, name), count in taken.types.items():
         by_type[name] += count

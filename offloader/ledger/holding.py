@@ -5,6 +5,7 @@ the log's one writer notes them as events afterwards, so that the hash chain sta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import DBAPIError
 
@@ -39,6 +40,7 @@ class Judge(Protocol):
         """Why what this person is said to have said does not count; empty if it does."""
 
 
+_NUMBER = re.compile("[0-9]{4,9}", re.ASCII)
 #: how many people a release takes
 PEOPLE = 2
 
@@ -60,8 +62,10 @@ def add(path: Path, now: datetime, draft: Hold, sign: Sign) -> Hold:
     """Write a hold down under an id of its own; `draft` has none yet. It stands when this returns."""
     with _apart(path) as connection:
         prefix = f"H-{stamp(now)[:10].replace('-', '')}-"
-        count = connection.execute(select(func.count()).where(holds.c.id.startswith(prefix))).scalar_one()
-        hold = replace(draft, id=f"{prefix}{count + 1:04d}", at=stamp(now))
+        # a rebuilt ledger may lack some of the day's holds, and have others twice (as in H-20261122-0001-2)
+        ids = connection.execute(select(holds.c.id).where(holds.c.id.startswith(prefix))).scalars()
+        numbers = (found[0] for each in ids if (found := _NUMBER.match(each, len(prefix))))
+        hold = replace(draft, id=f"{prefix}{max(map(int, numbers), default=0) + 1:04d}", at=stamp(now))
         hold = replace(hold, matter=plain(hold.matter), reason=plain(hold.reason))
         hold = replace(hold, signature=sign(hold.statement()))
         connection.execute(insert(holds).values(**_row(hold)))

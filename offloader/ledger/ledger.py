@@ -118,17 +118,24 @@ class Ledger(Reader):
 
     @contextmanager
     def alone(
-        self, store: str, key: str, *, documents: Collection[int] = (), versions: Collection[int] = ()
+        self,
+        store: str,
+        key: str,
+        *,
+        documents: Collection[int] = (),
+        versions: Collection[int] = (),
+        keeping: int = 0,
     ) -> Iterator[bool]:
         """Whether nothing but these documents and versions (pks) has a stored object, or is about to have it.
 
         Only then may the object be removed, inside the block: while it runs, no copy under way begins to rest on it.
+        `keeping`: how many pins on it are the caller's own.
         """
 
         def referenced() -> bool:
             return self.referenced(store, key, documents=documents, versions=versions)
 
-        with self.pins.removing(store, key, referenced) as free:
+        with self.pins.removing(store, key, referenced, keeping) as free:
             yield free
 
     def forget_copies(self, versions: Sequence[int], *, store: str | None = None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -43,6 +44,33 @@ def open_ledger(path: Path, *, now: Callable[[], datetime], exclusive: bool = Tr
         return _open_locked(path, now, create)
     except OSError as error:
         raise ConfigError(f"the ledger {path} cannot be opened: {error.strerror}") from error
+
+
+@contextmanager
+def made_anew(path: Path, now: datetime) -> Iterator[Path]:
+    """A file in which to open a ledger that is `path` only when the block has ended well; there is none before.
+
+    A ledger that lacks holds or documents would be worked with like a whole one. Nobody else makes one meanwhile.
+    Raises ConfigError if there is a ledger, Refused naming the process that is making it, StoreFull.
+    """
+    path = path.resolve()
+    half = path.with_name(f"{path.name}.rebuilding")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(path, now)
+    try:
+        if path.exists():
+            raise ConfigError(f"there is a ledger at {path}; move it away first, it is never overwritten")
+        _remove(half)
+        yield half
+        back_up(half, path)
+    finally:
+        _remove(half)
+        lock.release()
+
+
+def _remove(half: Path) -> None:
+    for ending in ("", "-wal", "-shm", ".lock"):
+        half.with_name(half.name + ending).unlink(missing_ok=True)
 
 
 def _open_locked(path: Path, now: Callable[[], datetime], create: bool) -> Ledger:

@@ -34,10 +34,10 @@ class Pins:
             self._less(self._pinned, (store, key))
 
     @contextmanager
-    def removing(self, store: str, key: str, referenced: Callable[[], bool]) -> Iterator[bool]:
-        """Whether an object may be removed: neither pinned nor `referenced`; nobody pins it while this runs then."""
+    def removing(self, store: str, key: str, referenced: Callable[[], bool], mine: int = 0) -> Iterator[bool]:
+        """Whether an object may be removed: not pinned (but for `mine`), not `referenced`; nobody can pin it then."""
         with self._mutex:
-            free = not self._pinned[store, key] and not referenced()
+            free = self._pinned[store, key] <= mine and not referenced()
             if free:
                 self._going[store, key] += 1
         try:

@@ -27,6 +27,8 @@ from offloader.model import Decision, DocumentRef, State
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _ETAG_AND_ID = re.compile(f'"etag":{_TEXT},(?:"id":{_TEXT},)?')
 _VERDICT = re.compile(f'"verdict":{_TEXT}')
+#: events that say that a plan of moves, or one of acts, was carried out
+_ENDS = ("applied", "disposed")
 _STATES = {state.value: state for state in State}
 #: how the text of a document begins that says when it was created: keys are sorted, no other comes before
 _CREATED = '{"created":"'
@@ -240,13 +242,13 @@ def growth(connection: Connection, sources: Collection[str]) -> dict[str, int]:
 
 def run_period(connection: Connection, plan: str) -> tuple[datetime | None, datetime | None]:
     """When carrying out the plan began for the first time, and ended for the last; None before that."""
-    query = select(events.c.type, events.c.at, events.c.data).where(events.c.type.in_(("plan", "applied")))
+    query = select(events.c.type, events.c.at, events.c.data).where(events.c.type.in_(("plan", *_ENDS)))
     begun, ended = None, None
     for row in connection.execute(query.order_by(events.c.seq)):
         data = codec.load(row.data)
         if data.get("plan") != plan:
             continue
-        if row.type == "applied":
+        if row.type in _ENDS:
             ended = codec.when(row.at)
         elif begun is None and data.get("status") == "applying":
             begun = codec.when(row.at)

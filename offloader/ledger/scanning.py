@@ -18,7 +18,7 @@ from offloader.ledger.journal import Journal
 from offloader.ledger.schema import copies, documents, scans, versions
 from offloader.ledger.transitions import legal
 from offloader.ledger.values import RecordedPage
-from offloader.model import Document, DocumentRef, State, Version
+from offloader.model import Document, DocumentRef, State, Strategy, Version
 from offloader.ports import Page
 
 _KNOWN = select(documents.c.pk, documents.c.id, documents.c.fingerprint, documents.c.deleted).where(
@@ -29,6 +29,12 @@ _KNOWN = select(documents.c.pk, documents.c.id, documents.c.fingerprint, documen
 _BODIES = select(documents.c.pk, documents.c.body).where(documents.c.pk.in_(bindparam("pks", expanding=True)))
 _VERSIONS = select(versions.c.pk, versions.c.document, versions.c.id, versions.c.state, versions.c.body).where(
     versions.c.document.in_(bindparam("pks", expanding=True))
+)
+_MOVED = (
+    select(documents.c.body)
+    .join(versions, versions.c.document == documents.c.pk)
+    .where(documents.c.pk.in_(bindparam("pks", expanding=True)), versions.c.state == State.DONE)
+    .group_by(documents.c.pk)
 )
 _SCAN = select(scans).where(scans.c.source == bindparam("source"), scans.c.kind == bindparam("kind"))
 _INSERT = insert(documents)
@@ -139,9 +145,10 @@ class Recorder:
     def record(self, page: Page, prepared: Sequence[Prepared], since: str | None) -> RecordedPage:
         self._scope = self._scan(page, since)
         self._write(prepared)
-        self.mark_deleted(page.deleted)
+        deleted = self.mark_deleted(page.deleted)
         changes = self._changes
-        return RecordedPage(len(changes.versions), changes.changed, changes.unchanged, tuple(changes.returned))
+        new = len(changes.versions)
+        return RecordedPage(new, changes.changed, changes.unchanged, tuple(changes.returned), deleted)
 
     def note(self, prepared: Sequence[Prepared]) -> None:
         """Record documents that no scan has listed; where none was ever begun, the next one is a full one."""
@@ -272,8 +279,9 @@ class Recorder:
         self._changes.reseen.append({"b_pk": row.pk, "b_state": State.SEEN, "b_detail": _RESEEN})
         self._journal.add("transition", document=row.document, version=row.pk, old=state, new=State.SEEN, data=data)
 
-    def mark_deleted(self, refs: Sequence[DocumentRef]) -> None:
-        """Note that the CRM no longer has these."""
+    def mark_deleted(self, refs: Sequence[DocumentRef]) -> int:
+        """Note that the CRM no longer has these; how many are news, without those that a move has removed."""
+        news = 0
         for part in chunks(list(dict.fromkeys(ref.id for ref in refs))):
             found = self._connection.execute(_KNOWN, {"source": self._source, "kind": self._kind, "ids": part})
             fresh = [row for row in found if not row.deleted]
@@ -281,6 +289,13 @@ class Recorder:
             for row in fresh:
                 ref = DocumentRef(self._source, self._kind, row.id)
                 self._journal.add("deleted", document=row.pk, data={"ref": str(ref)})
+            news += len(fresh) - self._removed([row.pk for row in fresh])
+        return news
+
+    def _removed(self, pks: Sequence[int]) -> int:
+        """How many of these documents have gone because they were moved: a placeholder stays."""
+        found = self._connection.execute(_MOVED, {"pks": pks}) if pks else ()
+        return sum(not Strategy(codec.load(body)["strategy"]).in_place for (body,) in found)
 
 
 def version_row(pk: int, document: int, scope: int, version: Version, text: str) -> dict[str, Any]:

@@ -127,5 +127,5 @@ def back_up(path: Path, target: Path) -> None:
             source.backup(copy)
     except sqlite3.Error as error:
         part.unlink()
-        raise ConfigError(f"the ledger {path} cannot be copied to {target} before its upgrade: {error}") from error
+        raise ConfigError(f"the ledger {path} cannot be copied to {target}: {error}") from error
     part.replace(target)

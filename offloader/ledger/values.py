@@ -92,13 +92,15 @@ class Step:
 class RecordedPage:
     """How many versions of a page were new, changed (or to be decided afresh), and the same as before.
 
-    `returned`: documents whose originals were removed and which hold bytes again.
+    `returned`: documents whose originals were removed and which hold bytes again. `deleted`: how many were not known to
+    be gone, without those that a move has removed.
     """
 
     new_versions: int
     changed: int
     unchanged: int
     returned: tuple[DocumentRef, ...] = ()
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

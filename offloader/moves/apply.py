@@ -29,7 +29,7 @@ from offloader.errors import (
 from offloader.ledger import Entry, Step, VersionEntry
 from offloader.model import DocumentRef, Link, LocationProof, Reason, State, Strategy, Verdict
 from offloader.moves.approving import check_approvals
-from offloader.moves.batches import Batch, Batches, BatchResult, HeldBack, Stage
+from offloader.moves.batches import Batch, Batches, BatchResult, HeldBack, Stage, Unproven
 from offloader.moves.caps import OUTCOME, check_caps
 from offloader.moves.checkpoints import close
 from offloader.moves.copying import CopyTask
@@ -274,8 +274,8 @@ class _Applier:
             return
         for version in work.versions:
             held = {copy.store: copy for copy in version.copies}
-            known = version.state is State.DONE or not work.lacking(version)
-            if version.state in (State.VERIFIED, State.LINKED, State.DONE) and known and held:
+            # what an earlier run verified is read back once more: weeks may lie between
+            if version.state in (State.LINKED, State.DONE) and held:
                 first = [held[store] for store in work.wanted if store in held]
                 work.copies[version.pk] = tuple(first or version.copies)
                 work.attempted = True
@@ -477,6 +477,8 @@ class _Applier:
         for work, outcome in zip(works, result.outcomes, strict=True):
             if isinstance(outcome, HeldBack):
                 steps.extend(self._hold_back(work, outcome.reason))
+            elif isinstance(outcome, Unproven):
+                self._give_up(work, outcome.reason)
             elif outcome.status is Status.RETRY:
                 self._again(result.stage, work, outcome.reason, steps, after)
             elif result.stage is Stage.LINK:

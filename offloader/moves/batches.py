@@ -40,12 +40,19 @@ class HeldBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproven:
+    """In place of an outcome: a copy is not what an earlier run verified, nothing was done."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
     """`outcomes` pairs with `works` in order, or `error` says why nothing can be said of any."""
 
     stage: Stage
     works: Sequence[Any]
-    outcomes: Sequence[Outcome | HeldBack] = field(default_factory=tuple)
+    outcomes: Sequence[Outcome | HeldBack | Unproven] = field(default_factory=tuple)
     error: OffloaderError | None = None
 
 
@@ -68,17 +75,17 @@ class Batches:
         else:
             done(BatchResult(batch.stage, batch.works, outcomes))
 
-    def _step(self, batch: Batch) -> Sequence[Outcome | HeldBack]:
+    def _step(self, batch: Batch) -> Sequence[Outcome | HeldBack | Unproven]:
         self._pause(max(work.tries for work in batch.works))
-        held = self._held_back(batch)
-        free = [work for number, work in enumerate(batch.works) if number not in held]
+        kept: dict[int, HeldBack | Unproven] = {**self._unproven(batch), **self._held_back(batch)}
+        free = [work for number, work in enumerate(batch.works) if number not in kept]
         outcomes = self._act(replace(batch, works=free)) if free else ()
         if len(outcomes) != len(free):
             raise IntegrityError(
                 f"{batch.source}: {len(outcomes)} answers to {len(free)} requests of {batch.stage.value}"
             )
         rest = iter(outcomes)
-        return [held[number] if number in held else next(rest) for number in range(len(batch.works))]
+        return [kept[number] if number in kept else next(rest) for number in range(len(batch.works))]
 
     def _held_back(self, batch: Batch) -> dict[int, HeldBack]:
         """What holds forbid to link or remove, asked in the same breath: one may have been added since the plan."""
@@ -89,6 +96,22 @@ class Batches:
                 continue  # the link has replaced it already; the source only looks whether that still stands
             if ids := holds.freezing(work.entry):
                 found[number] = HeldBack(holds.reason(ids))
+        return found
+
+    def _unproven(self, batch: Batch) -> dict[int, Unproven]:
+        """Whose originals may not go: their links were written by an earlier run, and a copy is not as it was then."""
+        found = {}
+        for number, work in enumerate(batch.works if batch.stage is Stage.REMOVE else ()):
+            if work.entry.document.strategy.in_place:
+                continue  # nothing is left to remove
+            earlier = [each for each in work.versions if each.state is State.LINKED]
+            for copy in (copy for each in earlier for copy in work.copies.get(each.pk, each.copies)):
+                there = self._site.stores[copy.store].stat(copy.key)
+                if there is None or (there.sha256, there.size) != (copy.digest.sha256, copy.digest.size):
+                    found[number] = Unproven(
+                        f"its link stands, but its copy in the store {copy.store} is not what was verified; its "
+                        "original stays, and the next run copies it again"
+                    )
         return found
 
     def _act(self, batch: Batch) -> Sequence[Outcome]:

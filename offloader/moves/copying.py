@@ -78,6 +78,7 @@ def _put(store: Store, task: CopyTask, chunks: Iterable[bytes], digest: Digest, 
         shared = sharing.find(task.pk, task.document, store.name, digest, own=task.key) if may_share else None
         if shared is not None:
             return shared
+        sharing.keep(task.pk, store.name, task.key)
         stored = store.put(task.key, chunks, size=digest.size, digest=digest)
         if (stored.sha256, stored.size) != (digest.sha256, digest.size):
             raise IntegrityError(f"{task.what}: the store {store.name} holds other bytes than were sent")
@@ -97,10 +98,11 @@ def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site
             yield chunk
         check_against_crm(task, digester.digest())
 
+    sharing.keep(task.pk, store.name, task.key)
     stored = store.put(task.key, measured())
     digest = digester.digest()
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
-        with site.ledger.alone(store.name, task.key, versions={task.pk}) as free:
+        with site.ledger.alone(store.name, task.key, versions={task.pk}, keeping=1) as free:
             if free:
                 store.delete(task.key)
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
@@ -117,7 +119,7 @@ def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site
 
 def _taken_back(store: Store, task: CopyTask, site: Site) -> bool:
     """Remove an object that was written just now and is not needed; False if it is, or if the store keeps it."""
-    with site.ledger.alone(store.name, task.key, versions={task.pk}) as free:
+    with site.ledger.alone(store.name, task.key, versions={task.pk}, keeping=1) as free:
         return free and (not store.erase(task.key).left or store.size(task.key) is None)
 
 
@@ -152,6 +154,8 @@ def duplicate(
     known = task.known_in(name)
     if known is not None or look:
         key = known.key if known is not None else task.key
+        if known is None:
+            sharing.keep(task.pk, name, key)
         there = store.stat(key)
         if there is not None and (there.sha256, there.size) == (first.digest.sha256, first.digest.size):
             return Copy(name, key, first.digest, site.context.now(), there.held)
@@ -159,7 +163,7 @@ def duplicate(
     return _put(store, task, chunks, first.digest, site, sharing)
 
 
-def existing_copy(store: Store, task: CopyTask, site: Site) -> Copy | None:
+def existing_copy(store: Store, task: CopyTask, site: Site, sharing: Sharing) -> Copy | None:
     """A copy that an earlier run left behind, if it is provably the right bytes; otherwise None.
 
     Known to the ledger: the stored bytes must have the digest that was verified then. Not known: they must
@@ -173,6 +177,7 @@ def existing_copy(store: Store, task: CopyTask, site: Site) -> Copy | None:
         return None
     if task.version.checksum is None:
         return None
+    sharing.keep(task.pk, store.name, task.key)
     # To prove the CRM's checksum, the bytes themselves are measured.
     digester = Digester()
     try:

@@ -39,14 +39,43 @@ def pending(site: Site) -> dict[str, list[str]]:
 
 
 def keep(site: Site) -> list[str]:
-    """Put what is missing into every store, and note what each took; gives a sentence for each that takes nothing now.
+    """Put what is missing into every store, and note what each took; gives a sentence for each that takes nothing now,
+    and for each from which somebody has removed what it took.
 
     Where the ledger may not be written, the next time asks once more, which changes nothing in a store.
     """
-    taken, notes = tell(site)
+    lost = _look(site)
+    notes = [
+        f"{len(keys)} statements about legal holds were removed from the store {name}; somebody must say why"
+        for name, keys in lost.items()
+    ]
+    if site.ledger.writable:
+        _forget(site.ledger, lost)
+    taken, untold = tell(site)
     if site.ledger.writable:
         note(site.ledger, taken)
-    return notes
+    return notes + untold
+
+
+def _look(site: Site) -> dict[str, list[str]]:
+    """What stores took and do not have any more. One that does not answer is asked the next time."""
+    wanted, kept = set(_objects(site.ledger.holds())), _kept(site.ledger)
+    lost: dict[str, list[str]] = {}
+    for name, store in site.stores.items() if wanted else ():
+        try:
+            missing = wanted.intersection(kept.get(name, ())) - {key for key, _ in store.list(PREFIX)}
+        except OffloaderError:
+            continue
+        if missing:
+            lost[name] = sorted(missing)
+    return lost
+
+
+def _forget(ledger: Ledger, lost: Mapping[str, Sequence[str]]) -> None:
+    for name, keys in lost.items():
+        kept = _kept(ledger)
+        ledger.set_meta(_KEPT, canonical(kept | {name: sorted(set(kept[name]).difference(keys))}))
+        ledger.record_event("unmirrored", data={"store": name, "objects": list(keys)})
 
 
 def tell(site: Site) -> tuple[dict[str, list[str]], list[str]]:
@@ -147,8 +176,9 @@ def _one(site: Site, name: str, mine: Sequence[_Said], problems: list[str]) -> I
         return
     having = frozenset[str]().union(*(each.stores for each in begun))
     agreed: list[Release] = []
+    began = min(each.said.at for each in begun)
     for each in sorted(mine, key=lambda one: one.said.at):
-        if isinstance(each.said, Release) and _counts(site, each, having, agreed, problems):
+        if isinstance(each.said, Release) and _counts(site, each, having, began, agreed, problems):
             agreed.append(each.said)
     begun.sort(key=lambda each: (bool(_doubt(site, each.said)), _body(each.said)))
     for number, each in enumerate(begun):
@@ -162,13 +192,19 @@ def _one(site: Site, name: str, mine: Sequence[_Said], problems: list[str]) -> I
             yield replace(hold, releases=tuple(agreed), released_at=at)
 
 
-def _counts(site: Site, each: _Said, having: frozenset[str], before: Sequence[Release], problems: list[str]) -> bool:
+def _counts(
+    site: Site, each: _Said, having: frozenset[str], began: str, before: Sequence[Release], problems: list[str]
+) -> bool:
     """Whether one person's agreement counts."""
     said = each.said
     assert isinstance(said, Release)
     what = f"{said.person}'s agreement to the end of {said.hold}"
     if lacking := sorted(having - each.stores):
         problems.append(f"{what} is not in the store {lacking[0]}, which has the hold: it does not count")
+        return False
+    if said.at < began:
+        # ids are given anew in a ledger that was lost: this one was about an earlier hold
+        problems.append(f"{what} is older than the hold: it does not count")
         return False
     if doubt := _doubt(site, said):
         problems.append(f"{what} does not count: {doubt}")

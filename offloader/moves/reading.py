@@ -99,7 +99,7 @@ class Reader:
     def _reuse(self, task: CopyTask) -> bool:
         if task.known_in(task.store) is None and not self._suspect:
             return False
-        copy = existing_copy(self._site.stores[task.store], task, self._site)
+        copy = existing_copy(self._site.stores[task.store], task, self._site, self._sharing)
         if copy is not None:
             self._finish(task, copy, reused=True)
         return copy is not None

@@ -27,7 +27,10 @@ _WAY = (State.PLANNED, State.COPIED, State.VERIFIED, State.LINKED, State.DONE, S
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What was found in the stores. `errors` has one line for each segment or copy that is not as it should be."""
+    """What was found in the stores. `errors` has one line for each segment or copy that is not as it should be.
+
+    `empty`: stores without anything of ours. A disk that is not mounted looks like that.
+    """
 
     documents: int = 0
     versions: int = 0
@@ -35,6 +38,7 @@ class RebuildReport:
     segments: int = 0
     #: legal holds that stand again
     holds: int = 0
+    empty: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -123,6 +127,7 @@ def rebuild(site: Site) -> RebuildReport:
     Tombstones come back too, so that what was erased is known for it, and legal holds.
     """
     report = RebuildReport()
+    report.empty = [name for name, store in site.stores.items() if next(iter(store.list()), None) is None]
     index = _Index()
     for store, line in _lines(site, report):
         index.add(store, line)

@@ -115,10 +115,11 @@ def survey(site: Site, policies: Mapping[str, Policy]) -> list[Met]:
 
 
 def _documents(site: Site) -> Iterator[Entry]:
+    """Documents that are in the CRM, or in a store: the original of a moved one may be gone from the CRM."""
     after = 0
     while entries := site.ledger.entries(after=after, limit=_PAGE):
         after = entries[-1].pk
-        yield from (entry for entry in entries if not entry.deleted)
+        yield from (entry for entry in entries if not entry.deleted or any(each.copies for each in entry.versions))
 
 
 def _count(found: Replay, entry: Entry, before: Decision, after: Decision) -> None:

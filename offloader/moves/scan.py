@@ -71,7 +71,7 @@ def _scan_kind(site: Site, name: str, kind: str, report: ScanReport, *, full: bo
         report.documents += len(documents)
         report.new_versions += recorded.new_versions
         report.changed += recorded.changed
-        report.deleted += len(page.deleted)
+        report.deleted += recorded.deleted
         report.returned.extend(map(str, recorded.returned))
         report.blind_spots.extend(spot for spot in page.blind_spots if spot not in report.blind_spots)
         site.progress("scan", report.documents, None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from offloader.errors import Transient
 from offloader.ledger import Copy
 from offloader.model import Decision, Digest, Document
 from offloader.moves.site import Site
@@ -130,6 +131,19 @@ class Sharing:
             if copy is not None:
                 return copy
         return None
+
+    def keep(self, version: int, store: str, key: str) -> None:
+        """Keep what lies under the version's own key until `settle`: another document may have it too, and lose it now.
+
+        Raises Transient if it is being removed.
+        """
+        with self._mutex:
+            if (store, key) in self._pinned[version]:
+                return
+        if not self._site.ledger.pins.take(store, key):
+            raise Transient(f"{key} in the store {store} is being removed")
+        with self._mutex:
+            self._pinned[version].append((store, key))
 
     def stored(self, version: int, document: Document, copy: Copy) -> None:
         """Note what this run has stored, so that others find it before the ledger knows."""

@@ -6,15 +6,17 @@ One symbol a document: `=` same, `-` missing in the store, `+` unknown to the le
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from offloader.errors import OffloaderError
 from offloader.ledger import Copy, Entry
 from offloader.model import State
 from offloader.moves.pages import entries_in, pages
+from offloader.moves.purged import purged
 from offloader.moves.site import Site
-from offloader.ports import LinkRequest, Status
+from offloader.ports import LinkRequest, Outcome, Status
+from offloader.records import RecordRef
 
 MOVED = frozenset({State.DONE})
 HELD_IN_STORE = frozenset({State.VERIFIED, State.LINKED, State.DONE, State.RESTORED})
@@ -61,9 +63,12 @@ def reconcile(site: Site, *, deep: bool = False, each: Callable[[Comparison], No
     `deep` reads every stored byte back; otherwise presence and size are compared.
     """
     result = Comparisons()
+    loose: dict[int, Comparison] = {}
     for entries in pages(site, frozenset(State) - {State.ERASED}, size=PAGE):
-        for comparison in _compare_page(site, entries, deep=deep):
+        for comparison in _compare_page(site, entries, loose, deep=deep):
             _report(result, comparison, each)
+    for comparison in _settled(site, loose):
+        _report(result, comparison, each)
     for comparison in _unknown_objects(site):
         _report(result, comparison, each)
     return result
@@ -106,28 +111,35 @@ def _problem(site: Site, copy: Copy, *, deep: bool) -> tuple[str, str] | None:
     return None if stored.sha256 == copy.digest.sha256 else ("*", f"{where} holds other bytes")
 
 
-def _compare_page(site: Site, entries: Sequence[Entry], *, deep: bool) -> Iterator[Comparison]:
+def _compare_page(
+    site: Site, entries: Sequence[Entry], loose: dict[int, Comparison], *, deep: bool
+) -> Iterator[Comparison]:
+    """Compare a page. Documents whose link is not as it was written are left out, and go into `loose`."""
     for source_name in {entry.document.ref.source for entry in entries}:
         mine = [entry for entry in entries if entry.document.ref.source == source_name]
         problems: dict[int, Comparison | None] = {entry.pk: _copies(site, entry, deep=deep) for entry in mine}
         try:
-            _compare_crm(site, source_name, mine, problems)
+            found = _compare_crm(site, source_name, mine, problems)
         except OffloaderError as error:
             problems = {entry.pk: Comparison("!", str(entry.document.ref), str(error)) for entry in mine}
+            found = {}
+        loose |= {pk: comparison for pk, comparison in found.items() if problems[pk] is None}
         for entry in mine:
-            yield problems[entry.pk] or Comparison("=", str(entry.document.ref))
+            if entry.pk not in loose:
+                yield problems[entry.pk] or Comparison("=", str(entry.document.ref))
 
 
 def _compare_crm(
     site: Site, source_name: str, entries: Sequence[Entry], problems: dict[int, Comparison | None]
-) -> None:
+) -> dict[int, Comparison]:
+    """Note problems, and give the documents whose link is not as it was written."""
+    loose: dict[int, Comparison] = {}
     source = site.sources[source_name]
     moved = [entry for entry in entries if {v.state for v in entry.versions} <= MOVED and entry.link is not None]
     requests = [LinkRequest(document=e.document, link=e.link, link_ref=e.link_ref) for e in moved if e.link is not None]
     for entry, outcome in zip(moved, source.inspect(requests) if requests else (), strict=True):
-        if outcome.status is not Status.DONE and problems[entry.pk] is None:
-            detail = f"its link in the CRM: {outcome.reason or outcome.status.value}"
-            problems[entry.pk] = Comparison("*", str(entry.document.ref), detail)
+        if outcome.status is not Status.DONE:
+            loose[entry.pk] = _misplaced(entry, outcome)
     fetched = source.fetch([entry.document.ref for entry in entries])
     for entry, document in zip(entries, fetched, strict=True):
         if problems[entry.pk] is not None:
@@ -142,6 +154,54 @@ def _compare_crm(
                 problems[entry.pk] = Comparison("*", what, "it is no longer in the CRM, and the ledger did not know")
         elif document.etag != entry.document.etag:
             problems[entry.pk] = Comparison("*", what, "it changed in the CRM since it was scanned")
+    return loose
+
+
+def _misplaced(entry: Entry, outcome: Outcome) -> Comparison:
+    detail = f"its link in the CRM: {outcome.reason or outcome.status.value}"
+    return Comparison("*", str(entry.document.ref), detail)
+
+
+def _settled(site: Site, loose: Mapping[int, Comparison]) -> Iterator[Comparison]:
+    """Compare links once more without the records that our purges took along: there, no link shall stand."""
+    records: dict[str, set[str]] = {}
+    pks = sorted(loose)
+    parts = [pks[start : start + PAGE] for start in range(0, len(pks), PAGE)]
+    for part in parts:
+        for entry in site.ledger.entries_by_pk(part):
+            records.setdefault(entry.document.ref.source, set()).update(_records(entry))
+    gone = {source: purged(site.ledger, source, names) for source, names in records.items()}
+    for part in parts:
+        entries = site.ledger.entries_by_pk(part)
+        for source in sorted({entry.document.ref.source for entry in entries}):
+            mine = [entry for entry in entries if entry.document.ref.source == source]
+            asked = [entry for entry in mine if gone[source].intersection(_records(entry))]
+            yield from (loose[entry.pk] for entry in mine if entry not in asked)
+            yield from _without(site, source, asked, gone[source])
+
+
+def _records(entry: Entry) -> list[str]:
+    ref = entry.document.ref
+    return [str(RecordRef(ref.source, parent.type, parent.id)) for parent in entry.document.parents]
+
+
+def _without(site: Site, source: str, entries: Sequence[Entry], gone: Collection[str]) -> Iterator[Comparison]:
+    """How the links of documents compare that hung on records which are gone."""
+    requests = []
+    for entry in entries:
+        assert entry.link is not None
+        pairs = zip(entry.document.parents, _records(entry), strict=True)
+        document = replace(entry.document, parents=tuple(parent for parent, name in pairs if name not in gone))
+        requests.append(LinkRequest(document=document, link=entry.link, link_ref=entry.link_ref))
+    try:
+        outcomes = site.sources[source].inspect(requests) if requests else ()
+    except OffloaderError as error:
+        yield from (Comparison("!", str(entry.document.ref), str(error)) for entry in entries)
+        return
+    for entry, request, outcome in zip(entries, requests, outcomes, strict=True):
+        alone = outcome.status is Status.GONE and not request.document.parents
+        fits = alone or outcome.status is Status.DONE
+        yield Comparison("=", str(entry.document.ref)) if fits else _misplaced(entry, outcome)
 
 
 def _unknown_objects(site: Site) -> Iterator[Comparison]:

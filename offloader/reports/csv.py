@@ -14,20 +14,21 @@ from offloader.reports.lines import DECIDED_COLUMNS, Column, Lines
 from offloader.reports.model import Report
 from offloader.reports.shown import cell
 
-_MARK = "\N{BYTE ORDER MARK}"
-_END = "\r\n"
+MARK = "\N{BYTE ORDER MARK}"
+END = "\r\n"
 
 
 def write(report: Report, path: Path, language: str) -> None:
     """Write one line per document, in the plan's order; `language` changes nothing."""
-    made = Lines((Column("", read, _field, name in DECIDED_COLUMNS) for name, read in COLUMNS.items()), ",")
+    made = Lines((Column("", read, field, name in DECIDED_COLUMNS) for name, read in COLUMNS.items()), ",")
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(_MARK + ",".join(COLUMNS) + _END)
+        file.write(MARK + ",".join(COLUMNS) + END)
         for row in report.rows():
-            file.write(made.line(row) + _END)
+            file.write(made.line(row) + END)
 
 
-def _field(value: Cell) -> str:
+def field(value: Cell) -> str:
+    """A value as a field of a line."""
     if not isinstance(value, str):
         return "" if value is None else repr(value)
     if not value or value.isalnum():

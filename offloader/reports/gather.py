@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from offloader import __version__, prices
 from offloader.config import Config
@@ -73,6 +74,33 @@ def gather(
     return _report(site, config, row, mode, now, sums, account, rows, seed, by)
 
 
+def head(site: Site, config: Config, row: PlanRow, mode: Mode, now: datetime, by: str) -> dict[str, Any]:
+    """What every report begins with, but for stores and policies."""
+    header = row.header
+    said, standing = facts.sign_offs(site, config, row)
+    started, ended = site.ledger.run_period(row.id) if mode is Mode.RUN else (None, None)
+    return {
+        "id": site.ledger.next_report_id(now),
+        "schema": SCHEMA,
+        "mode": mode,
+        "organisation": config.settings.reports.organisation,
+        "environment": config.settings.reports.environment,
+        "tool": __version__,
+        "made_at": now,
+        "by": facts.person(config, by),
+        "preparer": facts.person(config, header.by),
+        "plan": row.id,
+        "plan_sha256": row.sha256 or "",
+        "plan_at": header.created or row.created,
+        "started": started,
+        "ended": ended,
+        "sources": facts.sources(site, config, header),
+        "sign_offs": said,
+        "approvals_needed": standing.needed,
+        "approved": standing.approved,
+    }
+
+
 def _report(
     site: Site,
     config: Config,
@@ -86,31 +114,13 @@ def _report(
     by: str,
 ) -> Report:
     header = row.header
-    said, standing = facts.sign_offs(site, config, row)
-    started, ended = site.ledger.run_period(row.id) if mode is Mode.RUN else (None, None)
     targets = facts.chosen(site, config, facts.targets(header), sums.chosen)
     policies = facts.policies(site, config, header, sums.uses, now.date())
+    opening = head(site, config, row, mode, now, by)
     report = Report(
-        id=site.ledger.next_report_id(now),
-        schema=SCHEMA,
-        mode=mode,
-        organisation=config.settings.reports.organisation,
-        environment=config.settings.reports.environment,
-        tool=__version__,
-        made_at=now,
-        by=facts.person(config, by),
-        preparer=facts.person(config, header.by),
-        plan=row.id,
-        plan_sha256=row.sha256 or "",
-        plan_at=header.created or row.created,
-        started=started,
-        ended=ended,
-        sources=facts.sources(site, config, header),
+        **opening,
         policies=policies,
         targets=targets,
-        sign_offs=said,
-        approvals_needed=standing.needed,
-        approved=standing.approved,
         totals=counts(sums.totals),
         codes=counts(sums.codes),
         examples=sums.examples,
@@ -125,7 +135,7 @@ def _report(
         exceptions=tuple(sums.exceptions),
         exceptions_total=sums.exceptions_total,
         money=account.money(),
-        forecast=forecast(site, header, sums.ahead, sums.moves, started, now.date()),
+        forecast=forecast(site, header, sums.ahead, sums.moves, opening["started"], now.date()),
         difference=None,
         rows=rows,
         scope=facts.scope(header),

@@ -17,7 +17,8 @@ from offloader.reports.model import Report, Row
 
 _text = json.encoder.encode_basestring_ascii
 _BY_TYPE: Final[Mapping[str, Callable[[Any], str]]] = {"str": _text, "int": repr}
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+#: a value as JSON on one line
+encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def write(report: Report, path: Path, language: str) -> None:
@@ -26,10 +27,10 @@ def write(report: Report, path: Path, language: str) -> None:
     The header's `schema` is raised when a key changes its meaning or goes. Texts are as the CRM has them, in ASCII
     with escapes. Mappings with keys of several parts are lists of [key, …, value].
     """
-    header = {field.name: _plain(getattr(report, field.name)) for field in fields(report) if field.name != "rows"}
+    header = {field.name: plain(getattr(report, field.name)) for field in fields(report) if field.name != "rows"}
     made = Lines(map(_member, fields(Row)), ",")
     with path.open("w", encoding="ascii", newline="\n") as file:
-        file.write(_encode({"report": header.pop("id"), **header}) + "\n")
+        file.write(encode({"report": header.pop("id"), **header}) + "\n")
         for row in report.rows():
             file.write(f"{{{made.line(row)}}}\n")
 
@@ -50,22 +51,23 @@ def _json(value: Any) -> str:
         return f"[{','.join([_json(one) for one in value])}]" if value else "[]"
     if isinstance(value, datetime):
         return f'"{moment(value)}"'
-    return repr(value) if type(value) in (int, float) else _encode(_plain(value))
+    return repr(value) if type(value) in (int, float) else encode(plain(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value made of what JSON has; a mapping with keys of several parts becomes a list of [key, …, value]."""
     if isinstance(value, date):
         return moment(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return _mapping(value)
     if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value
 
 
 def _mapping(value: Mapping[Any, Any]) -> Any:
     if any(isinstance(key, tuple) for key in value):
-        return [[*key, _plain(one)] for key, one in value.items()]
-    return {str(key): _plain(one) for key, one in value.items()}
+        return [[*key, plain(one)] for key, one in value.items()]
+    return {str(key): plain(one) for key, one in value.items()}

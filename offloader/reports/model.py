@@ -9,7 +9,9 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
+
+from offloader.reports.message import marked as _
 
 
 class Mode(enum.StrEnum):
@@ -227,8 +229,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A whole report. `rows()` streams every document anew each time, in the plan's order; it may be millions."""
+class Head:
+    """What every report begins with, whatever its plan is about."""
 
     #: R-20261122-0001
     id: str
@@ -256,6 +258,18 @@ class Report:
     approvals_needed: int
     #: whether the plan could be applied now as far as approvals go
     approved: bool
+
+    #: the package with a writer for each format, and what is said of a dry run and of the table that is not printed
+    WRITERS: ClassVar[str]
+    NOTHING: ClassVar[str]
+    UNPRINTED: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Head):
+    """The report of a plan of moves. `rows()` streams every document anew each time, in the plan's order; it may be
+    millions."""
+
     totals: Mapping[str, Count]
     #: (verdict, code) → count, and one example's sentence by the same key
     codes: Mapping[tuple[str, str], Count]
@@ -289,3 +303,6 @@ class Report:
     unfinished: Mapping[tuple[str, str], Count] = field(default_factory=dict)
 
     EXCEPTIONS = 1000
+    WRITERS = "offloader.reports"
+    NOTHING = _("DRY RUN. Nothing was moved.")
+    UNPRINTED = _("The table of all documents is not printed. All documents are in the spreadsheet and the CSV file.")

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from offloader.reports import codes, pictures
 from offloader.reports.message import marked as _
-from offloader.reports.model import Count, Report
+from offloader.reports.model import Count, Head, Report
 from offloader.reports.picked import Picked
 from offloader.reports.shown import shown
 from offloader.reports.words import Words
@@ -69,12 +69,12 @@ def article(
     """
     view = _view(report, picked, words, exceptions)
     made = (
-        _environment(words.language).get_template("article.html").render(**view, interactive=interactive, hidden=hidden)
+        environment(words.language).get_template("article.html").render(**view, interactive=interactive, hidden=hidden)
     )
     return Markup(made)  # noqa: S704 - rendered with autoescape
 
 
-def page(report: Report, articles: Sequence[tuple[Words, Markup]], **more: Any) -> str:
+def page(report: Head, articles: Sequence[tuple[Words, Markup]], **more: Any) -> str:
     """The page around the articles. `more`: `data`, the JSON of the table and its words, for a page with a script.
 
     What cannot be seen, or turns the direction of writing, is spelled out wherever it comes from.
@@ -82,7 +82,7 @@ def page(report: Report, articles: Sequence[tuple[Words, Markup]], **more: Any) 
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     made = (
-        _environment("en")
+        environment("en")
         .get_template("report.html")
         .render(
             report=report,
@@ -97,13 +97,14 @@ def page(report: Report, articles: Sequence[tuple[Words, Markup]], **more: Any) 
     return shown(made)
 
 
-def title(report: Report, words: Words) -> str:
+def title(report: Head, words: Words) -> str:
     """What the browser's window and the PDF are called."""
     return f"{report.id} · {words.say(_('Dry-run report') if report.mode == 'dry-run' else _('Run report'))}"
 
 
 @cache
-def _environment(language: str) -> Environment:
+def environment(language: str) -> Environment:
+    """The templates in one language."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -120,7 +121,8 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "_", text)
 
 
-def _isolated(text: str) -> Markup:
+def isolated(text: str) -> Markup:
+    """A name that may be written in the other direction."""
     return Markup("<bdi>{}</bdi>").format(text)
 
 
@@ -134,7 +136,7 @@ def _view(report: Report, picked: Picked[Any], words: Words, exceptions: int) ->
         "w": words,
         "lang": words.language,
         "none_counted": _NONE,
-        "isolated": _isolated,
+        "isolated": isolated,
         "verdicts": codes.VERDICTS,
         "reason": codes.reason,
         "asks": codes.asks,
@@ -195,7 +197,7 @@ def _sum(counts: Sequence[Count]) -> Count:
 
 def _destination(words: Words, store: str, countries: Sequence[str], chosen: Count) -> Markup:
     said = Markup(words.say(_("{n} to {store} ({countries})")))  # noqa: S704 - a text of the catalogs
-    return said.format(n=words.number(chosen.documents), store=_isolated(store), countries=words.countries(countries))
+    return said.format(n=words.number(chosen.documents), store=isolated(store), countries=words.countries(countries))
 
 
 def _bar(report: Report, words: Words) -> Markup:
@@ -234,9 +236,9 @@ def _days(report: Report, words: Words) -> Iterator[tuple[str, date]]:
                 yield which + words.say(label), day
 
 
-def _margins(report: Report, words: Words) -> Markup:
+def _margins(report: Head, words: Words) -> Markup:
     """The head and foot of each printed page, as CSS: organisation, report, mode, page number."""
-    mode = words.say(_("DRY RUN. Nothing was moved.")) if report.mode == "dry-run" else words.say(_("RUN"))
+    mode = words.say(report.NOTHING) if report.mode == "dry-run" else words.say(_("RUN"))
     head, foot = (_quoted(text) for text in (f"{report.organisation} · {report.id}", mode))
     plan, number = _quoted(f"SHA-256 {report.plan_sha256}"), words.say(_("page"))
     lang = words.language

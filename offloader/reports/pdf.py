@@ -22,5 +22,9 @@ def write(report: Report, path: Path, language: str) -> None:
     words = Words(language)
     picked = pick(report, most=0, packed=lambda row: row.number)
     made = article(report, picked, words, exceptions=_MOST_EXCEPTIONS, interactive=False, hidden=False)
-    whole = page(report, [(words, made)], title=title(report, words))
+    printed(page(report, [(words, made)], title=title(report, words)), path)
+
+
+def printed(whole: str, path: Path) -> None:
+    """Write a page as a PDF."""
     HTML(string=whole, url_fetcher=URLFetcher(allowed_protocols=())).write_pdf(path, pdf_tags=True)

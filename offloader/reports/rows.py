@@ -62,7 +62,7 @@ class Rows:
             source=line.source,
             kind=line.kind,
             id=document.ref.id,
-            name=self._name(fields.get("title", "")),
+            name=printed(fields.get("title", ""), names=self.names),
             parents=tuple((parent[0], parent[1]) for parent in fields.get("parents", ())),
             bytes=line.size,
             versions=line.versions,
@@ -84,10 +84,12 @@ class Rows:
             **facet.row,
         )
 
-    def _name(self, title: str) -> str:
-        if self.names:
-            return title
-        return hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_DIGITS]
+
+def printed(title: str, *, names: bool) -> str:
+    """A title, or in its place the beginning of its SHA-256."""
+    if names:
+        return title
+    return hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_DIGITS]
 
 
 def lines(site: Site, plan: str) -> Iterator[PlanLine]:

@@ -7,11 +7,12 @@ rules, a CRM or a store has written of itself is in no form and stays in its own
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, Protocol
 
+from offloader.reports.acts.sentences import OF_ACTS, UNITS
 from offloader.reports.codes import MEASURES as MEASURED
 from offloader.reports.message import marked as _
 
@@ -30,6 +31,11 @@ _HOLES: Final[Mapping[str, str]] = {
     #: what somebody has written, in quotes
     "quoted": r"'.*'|\".*\"|…",
     "text": r".+",
+    "age": r"P(?:\d+[YMWD])+",
+    "share": r"[\d.e+-]+%",
+    "most": r"[\d.e+-]+%",
+    "spot": r"[A-Z]{2}(?:-\w+)?(?: [A-Z]{2}(?:-\w+)?)*",
+    "spot2": r"[A-Z]{2}(?:-\w+)?(?: [A-Z]{2}(?:-\w+)?)*",
 }
 _ANY: Final = r"(?:(?!; ).)+?"
 _HOLE: Final = re.compile(r"\{(\w+)\}")
@@ -206,6 +212,7 @@ FORMS: Final = (
 DUTY: Final = "DUTY"
 MEASURES: Final = "MEASURES"
 CHANGE: Final = "CHANGE"
+ACTS: Final = "ACTS"
 #: forms that are tried first, or only, where the sentence's code, or the table it stands in, is known
 BY_CODE: Final[Mapping[str, tuple[str, ...]]] = {
     "UNKNOWN_SIGNAL": _SIGNAL,
@@ -213,6 +220,7 @@ BY_CODE: Final[Mapping[str, tuple[str, ...]]] = {
     DUTY: (_("{duty} (waiting)"),),
     MEASURES: (_("generated({policy})"), _("{store}: {rest}")),
     CHANGE: _DIFFERENCE,
+    ACTS: OF_ACTS,
 }
 #: what stands inside holes of places, stores and lists
 _INSIDE: Final = (
@@ -224,6 +232,7 @@ _INSIDE: Final = (
 )
 #: a store with its places and its proof's word
 _STORE: Final = re.compile(rf"((?:^|(?<=, ))[^\s{{}}]+ )({_PLACES}) ([A-Z]+)")
+_AGE: Final = re.compile(r"(\d+)([YMWD])")
 _COUNTRIES: Final = re.compile(r"\{([^}]*)\}")
 _NESTED: Final = frozenset({"places", "stores", "signals", "unanswered"})
 _AND: Final = _(" and ")
@@ -281,18 +290,16 @@ def _part(part: str, code: str, speech: Speech) -> str | None:
     for form in _beginning(code, part.partition(" ")[0]):
         match = form.pattern.fullmatch(part)
         if match is not None:
-            values = {name: _value(name, value, speech) for name, value in match.groupdict().items()}
+            values = {name: _value(name, value, code, speech) for name, value in match.groupdict().items()}
             return speech.say(form.text).format(**values)
     return None
 
 
-def _value(name: str, value: str, speech: Speech) -> str:
-    if name == "rest":
-        return said(value, "", speech) or value
-    if name == "copies":
-        return speech.say(_AND).join(said(part, "", speech) or part for part in value.split(_AND))
-    if name == "assurance":
-        return _measure(value, speech)
+def _value(name: str, value: str, code: str, speech: Speech) -> str:
+    if name in ("rest", "first"):
+        return said(value, code if code == ACTS else "", speech) or value
+    if name in _READ:
+        return _READ[name](value, speech)
     if name in _NESTED:
         value = _STORE.sub(lambda match: f"{match[1]}({match[2]}, {_measure(match[3], speech)})", value)
         value = _COUNTRIES.sub(
@@ -309,3 +316,30 @@ def _measure(assurance: str, speech: Speech) -> str:
 
 def _inner(match: re.Match[str], text: str, speech: Speech) -> str:
     return speech.say(text).format(n=match[1]) if match.groups() else speech.say(text)
+
+
+def _copies(value: str, speech: Speech) -> str:
+    return speech.say(_AND).join(said(part, "", speech) or part for part in value.split(_AND))
+
+
+def _age(value: str, speech: Speech) -> str:
+    return " ".join(speech.say(UNITS[unit][n != "1"]).format(n=n) for n, unit in _AGE.findall(value))
+
+
+def _found(value: str, speech: Speech) -> str:
+    return ", ".join(speech.say(word) for word in value.split(", "))
+
+
+def _spot(value: str, speech: Speech) -> str:
+    return speech.countries(value.split())
+
+
+#: what reads a hole by its name
+_READ: Final[Mapping[str, Callable[[str, Speech], str]]] = {
+    "copies": _copies,
+    "assurance": _measure,
+    "age": _age,
+    "found": _found,
+    "spot": _spot,
+    "spot2": _spot,
+}

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from offloader.errors import ConfigError
-from offloader.reports.model import Report
+from offloader.reports.model import Head, Report
 from offloader.reports.sharing import together
 
 #: format → the extra of the distribution that brings what it needs
@@ -21,7 +21,7 @@ FORMATS: Final[tuple[str, ...]] = tuple(_EXTRAS)
 LANGUAGES: Final[tuple[str, ...]] = ("en", "nl")
 
 
-def write(report: Report, format: str, path: Path, *, language: str) -> None:
+def write(report: Head, format: str, path: Path, *, language: str) -> None:
     """Write a report in one of `FORMATS` to `path`, replacing what is there in one step.
 
     `language` is one of `LANGUAGES`, or empty: then HTML opens in the language that the browser prefers, and every
@@ -32,7 +32,7 @@ def write(report: Report, format: str, path: Path, *, language: str) -> None:
         raise ConfigError(f"a report has no format {format!r}; there are {', '.join(FORMATS)}")
     if language and language not in LANGUAGES:
         raise ConfigError(f"a report has no language {language!r}; there are {', '.join(LANGUAGES)}")
-    writer = _writer(format)
+    writer = _writer(report.WRITERS, format)
     part = path.with_name(f".{path.name}.part")
     try:
         try:
@@ -46,11 +46,15 @@ def write(report: Report, format: str, path: Path, *, language: str) -> None:
         raise ConfigError(f"the report cannot be written to {path}: {error.strerror or error}") from error
 
 
-def write_all(report: Report, files: Mapping[str, Path], *, language: str) -> None:
-    """Write a report in several formats (format → path), going through its documents once. Raises as `write` does.
+def write_all(report: Head, files: Mapping[str, Path], *, language: str) -> None:
+    """Write a report in several formats (format → path), going once through a plan's documents. Raises as `write` does.
 
     Each file is whole or not there; when one fails, the others are still written.
     """
+    if not isinstance(report, Report):
+        for each, path in files.items():
+            write(report, each, path, language=language)
+        return
     together(report, [partial(_written, each, path, language) for each, path in files.items()])
 
 
@@ -58,9 +62,9 @@ def _written(format: str, path: Path, language: str, report: Report) -> None:
     write(report, format, path, language=language)
 
 
-def _writer(format: str) -> ModuleType:
+def _writer(package: str, format: str) -> ModuleType:
     try:
-        return importlib.import_module(f"offloader.reports.{format}")
+        return importlib.import_module(f"{package}.{format}")
     except (ImportError, OSError) as error:  # OSError: WeasyPrint without the system's Pango
         extra = _EXTRAS[format]
         raise ConfigError(

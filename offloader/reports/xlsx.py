@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
@@ -15,11 +16,11 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from offloader.reports import codes
-from offloader.reports.browser import TITLES
+from offloader.reports.browser import TITLES as OF_PAGE
 from offloader.reports.columns import COLUMNS, Cell, spoken
 from offloader.reports.lines import DECIDED_COLUMNS, Column, Lines
 from offloader.reports.message import marked as _
-from offloader.reports.model import Forecast, Money, Report, Row
+from offloader.reports.model import Forecast, Head, Money, Report, Row
 from offloader.reports.picked import Picked, pick
 from offloader.reports.shown import line
 from offloader.reports.words import Words
@@ -42,13 +43,13 @@ _ESCAPE: Final = re.compile("(_x[0-9a-fA-F]{4}_)")
 _SPECIAL: Final = re.compile(r"[&<>]|_x|^\s|\s$")
 _WIDTHS: Final = {"name": 34, "id": 22, "reason": 60, "signals": 40, "narrowing": 40, "parents": 30, "code": 24}
 #: titles that the page has under another name, or not at all
-_TITLES: Final = {
-    **TITLES,
-    "jurisdictions": TITLES["laws"],
-    "permitted_countries": TITLES["countries"],
-    "source_countries": TITLES["from"],
-    "store_countries": TITLES["places"],
-    "saved_month_usd": TITLES["saved_month"],
+TITLES: Final = {
+    **OF_PAGE,
+    "jurisdictions": OF_PAGE["laws"],
+    "permitted_countries": OF_PAGE["countries"],
+    "source_countries": OF_PAGE["from"],
+    "store_countries": OF_PAGE["places"],
+    "saved_month_usd": OF_PAGE["saved_month"],
     "bytes": _("Bytes"),
     "source": _("Source"),
     "kind": _("Kind"),
@@ -72,7 +73,7 @@ class _Worksheet(Worksheet):  # type: ignore[misc]
         self.row_data_fh.write(xml)
 
 
-class _Sheet:
+class Sheet:
     """Writes lines one below the other. Texts are written as texts, so none of them is ever a formula."""
 
     def __init__(self, book: Any, name: str, head: Any) -> None:
@@ -101,11 +102,19 @@ def write(report: Report, path: Path, language: str) -> None:
     The spreadsheet's own temporary files stand beside it, never in the system's folder for such: they hold names.
     """
     words = Words(language)
+    with workbook(report, path) as (book, head):
+        _fill(book, head, report, words)
+
+
+@contextmanager
+def workbook(report: Head, path: Path) -> Iterator[tuple[Any, Any]]:
+    """A book to fill, and the format of its headings; written when all went well, and then whole."""
     with TemporaryDirectory(prefix=".", dir=path.parent) as beside:
         book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": beside})
         book.use_zip64()
+        book.set_properties({"title": line(report.id), "created": report.made_at.replace(tzinfo=None)})
         try:
-            _fill(book, report, words)
+            yield book, book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"})
             book.close()
         except FileCreateError as error:
             raise OSError(str(error)) from error
@@ -115,27 +124,25 @@ def write(report: Report, path: Path, language: str) -> None:
                 sheet.row_data_fh.close()
 
 
-def _fill(book: Any, report: Report, words: Words) -> None:
-    book.set_properties({"title": line(report.id), "created": report.made_at.replace(tzinfo=None)})
-    head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"})
-    summary = _Sheet(book, words.say(_("Summary")), head)
+def _fill(book: Any, head: Any, report: Report, words: Words) -> None:
+    summary = Sheet(book, words.say(_("Summary")), head)
     documents = _Documents(book, head, words)
     picked: Picked[int] = pick(report, most=0, packed=lambda row: row.number, each=documents.line)
     _summary(summary, report, picked, words)
     readers = spoken(words)
     for name, numbers in ((_("Exceptions"), report.exceptions), (_("Sample"), report.sample)):
-        sheet = _heading(_Sheet(book, words.say(name), head), words, COLUMNS)
+        sheet = _heading(Sheet(book, words.say(name), head), words, COLUMNS)
         for number in numbers:
             if number in picked.rows:
                 sheet.line(read(picked.rows[number]) for read in readers.values())
-    _matrix(_Sheet(book, words.say(_("Matrix")), head), report, words)
-    _stores(_Sheet(book, words.say(_("Stores")), head), report, words)
-    _processing(_Sheet(book, words.say(_("Article 30")), head), report, words)
+    _matrix(Sheet(book, words.say(_("Matrix")), head), report, words)
+    _stores(Sheet(book, words.say(_("Stores")), head), report, words)
+    _processing(Sheet(book, words.say(_("Article 30")), head), report, words)
 
 
-def _heading(sheet: _Sheet, words: Words, columns: Iterable[str]) -> _Sheet:
+def _heading(sheet: Sheet, words: Words, columns: Iterable[str]) -> Sheet:
     names = tuple(columns)
-    sheet.titles(*(words.say(_TITLES[name]) for name in names), widths=[_WIDTHS.get(name, 13.0) for name in names])
+    sheet.titles(*(words.say(TITLES[name]) for name in names), widths=[_WIDTHS.get(name, 13.0) for name in names])
     sheet.sheet.freeze_panes(1, 1)
     return sheet
 
@@ -144,7 +151,7 @@ class _Documents:
     """All documents; a further sheet begins where one is full."""
 
     def __init__(self, book: Any, head: Any, words: Words) -> None:
-        self._new: Callable[[str], _Sheet] = lambda name: _heading(_Sheet(book, name, head), words, _DOCUMENTS)
+        self._new: Callable[[str], Sheet] = lambda name: _heading(Sheet(book, name, head), words, _DOCUMENTS)
         self._name = words.say(_("Documents"))
         self._sheet, self._sheets = self._new(self._name), 1
         readers = spoken(words)
@@ -187,7 +194,7 @@ def _cell(start: str, value: Cell) -> str:
     return f'{start} t="inlineStr"><is><t{keep}>{text}</t></is></c>'
 
 
-def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -> None:
+def _summary(sheet: Sheet, report: Report, picked: Picked[int], words: Words) -> None:
     say = words.say
     dry = report.mode == "dry-run"
     sheet.sheet.set_column(0, 0, 34)
@@ -225,7 +232,7 @@ def _summary(sheet: _Sheet, report: Report, picked: Picked[int], words: Words) -
     sheet.line([say(_("This is not legal advice."))])
 
 
-def _counted(sheet: _Sheet, report: Report, words: Words) -> None:
+def _counted(sheet: Sheet, report: Report, words: Words) -> None:
     say = words.say
     sheet.row += 1
     columns = (_("Decision"), _("Code"), _("Documents"), _("Versions"), _("Bytes"), _("Meaning"), _("What to do"))
@@ -242,7 +249,7 @@ def _counted(sheet: _Sheet, report: Report, words: Words) -> None:
             sheet.line([say(codes.STATE_NAMES.get(state, state)), count.documents, count.bytes])
 
 
-def _money(sheet: _Sheet, money: Money, words: Words) -> None:
+def _money(sheet: Sheet, money: Money, words: Words) -> None:
     say = words.say
     sheet.row += 1
     sheet.line([say(_("Money")), say(_("US dollars"))], sheet.head)
@@ -257,7 +264,7 @@ def _money(sheet: _Sheet, money: Money, words: Words) -> None:
         sheet.line(["", words.told(note)])
 
 
-def _sources(sheet: _Sheet, report: Report, words: Words) -> None:
+def _sources(sheet: Sheet, report: Report, words: Words) -> None:
     """Which CRMs they are, as these say themselves."""
     sheet.row += 1
     titles = (
@@ -275,7 +282,7 @@ def _sources(sheet: _Sheet, report: Report, words: Words) -> None:
         sheet.line([name, one.organisation, one.environment, one.address, where, words.moment(one.scanned)])
 
 
-def _forecast(sheet: _Sheet, forecast: Forecast, words: Words) -> None:
+def _forecast(sheet: Sheet, forecast: Forecast, words: Words) -> None:
     say = words.say
     sheet.row += 1
     sheet.line([say(_("Forecast"))], sheet.head)
@@ -290,7 +297,7 @@ def _forecast(sheet: _Sheet, forecast: Forecast, words: Words) -> None:
         sheet.line(["", words.told(note)])
 
 
-def _matrix(sheet: _Sheet, report: Report, words: Words) -> None:
+def _matrix(sheet: Sheet, report: Report, words: Words) -> None:
     say = words.say
     sheet.titles(*map(say, (_("From"), _("To"), _("Border crossed"), _("Documents"), _("Bytes"))), widths=[24, 24])
     for (origin, to), count in sorted(report.matrix.items()):
@@ -303,7 +310,7 @@ def _matrix(sheet: _Sheet, report: Report, words: Words) -> None:
         sheet.line([laws, category, words.country(to) if to else say(_("stays")), count.documents, count.bytes])
 
 
-def _stores(sheet: _Sheet, report: Report, words: Words) -> None:
+def _stores(sheet: Sheet, report: Report, words: Words) -> None:
     columns = (_("Store"), _("Country"), _("Proof of the place"), _("Proof taken"), _("Valid until"), _("Documents"))
     more = (_("Bytes"), _("SHA-256 of the answers"), _("Protection"), _("Price class"), _("In words"), _("Evidence"))
     widths = [20, 24, 14, 24, 24, 12, 14, 68, 40, 30, 60, 80]
@@ -316,7 +323,7 @@ def _stores(sheet: _Sheet, report: Report, words: Words) -> None:
         sheet.line([one.name, words.countries(one.countries), one.assurance, *when, *counted, one.sha256, *said, told])
 
 
-def _processing(sheet: _Sheet, report: Report, words: Words) -> None:
+def _processing(sheet: Sheet, report: Report, words: Words) -> None:
     """A line per policy, as a record of processing has it."""
     columns = list(dict.fromkeys(column for policy in report.policies for column in policy.processing))
     titles = (words.say(codes.PROCESSING.get(column, column)) for column in columns)

@@ -178,11 +178,14 @@ class MemorySource:
     def _link_file(self, request: LinkRequest) -> Outcome:
         document = request.document
         wanted = _sharing(document)
-        found = self._link_rows(request) if request.attempted or request.link_ref else []
+        found = self._link_rows(request) if request.attempted or request.link_ref or request.anew else []
+        if found and request.anew:
+            found[0].parents = {**wanted, **found[0].parents}
+            return Outcome(status=Status.DONE, link_ref={"id": found[0].ref.id})
         if found:
             found[0].parents = {key: sharing for key, sharing in wanted.items() if key in self.crm.records}
             return Outcome(status=Status.DONE, link_ref={"id": found[0].ref.id})
-        if document.ref not in self.crm.rows:
+        if request.anew or document.ref not in self.crm.rows:
             return Outcome(status=Status.GONE, reason="the document is not there any more")
         refusal = self._refusal(request)
         if refusal:
@@ -216,9 +219,14 @@ class MemorySource:
 
     def _link_in_place(self, request: LinkRequest) -> Outcome:
         row = self.crm.rows.get(request.document.ref)
+        if row is None and request.anew:
+            refusal = self._refusal(request)
+            if refusal:
+                return Outcome(status=Status.REFUSED, reason=refusal)
+            row = self._made_anew(request)
         if row is None:
             return Outcome(status=Status.GONE, reason="the document is not there any more")
-        if request.attempted and row.url == request.link.url:
+        if (request.attempted or request.anew) and row.url == request.link.url:
             return Outcome(status=Status.REPLACED, link_ref={"id": row.ref.id})
         changed = self._change(row, request)
         if changed:
@@ -232,6 +240,22 @@ class MemorySource:
         self.crm.write(row, row.bodies[-1].name, stub)
         row.url = request.link.url
         return Outcome(status=Status.REPLACED, link_ref={"id": row.ref.id})
+
+    def _made_anew(self, request: LinkRequest) -> Row:
+        """The row of a placeholder that went with its record, under its own id."""
+        document, now = request.document, self.crm.now()
+        row = Row(
+            ref=document.ref,
+            title=document.title,
+            owner=document.owner or self.crm.admin,
+            created=document.created or now,
+            modified=now,
+            parents=_sharing(document),
+            url=request.link.url,
+        )
+        self.crm.write(row, document.current.name, f"This file has moved: {request.link.url}\n".encode())
+        self.crm.rows[row.ref] = row
+        return row
 
     def _inspect_file(self, request: LinkRequest) -> Outcome:
         found = self._link_rows(request)

@@ -220,3 +220,52 @@ def test_only_stores_that_are_ours_and_proven_are_told(registry: Registry, ref: 
     notes = str(registry.within(mirrored.keep))
     assert "holds documents of another CRM" in notes
     assert "not proven" in notes
+
+
+def test_what_somebody_removes_from_a_store_is_put_back_and_told_of(registry: Registry, ref: DocumentRef) -> None:
+    """The end of each run looks whether the stores still have what they took; only what is gone is written."""
+    house = registry.house
+    registry.hold(ref)
+    ((key, body),) = registry.objects(house.us)
+    house.us.erase(key)
+
+    assert "1 statements about legal holds were removed from the store us" in str(registry.within(close))
+    assert registry.objects(house.us) == [(key, body)]
+    assert registry.within(mirrored.keep) == []
+    assert registry.within(verify_log).problems == []
+
+
+def test_an_agreement_to_the_end_of_an_earlier_hold_ends_no_later_one(registry: Registry, ref: DocumentRef) -> None:
+    """A ledger that was lost and not rebuilt gives an id again; with the first hold's object gone from the stores, what
+    two people said of it does not count for the second.
+    """
+    house = registry.house
+    first = registry.hold(ref)
+    ((key, _),) = registry.objects(house.de)
+    registry.release(first, "anna", "carl")
+    for path in house.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy(registry.blank, house.directory / "ledger.sqlite")
+    house.clock.advance(1)
+    assert registry.hold(ref).id == first.id
+    for store in (house.de, house.us):
+        store.erase(key)
+
+    report = registry.lose()
+
+    assert report.holds == 1
+    assert "is older than the hold" in report.errors[0]
+    assert registry.standing(ref) == (first.id,)
+
+
+def test_a_hold_after_a_rebuild_gets_an_id_that_none_has(registry: Registry, ref: DocumentRef) -> None:
+    """Also where the first hold of the day did not come back, and the second did."""
+    house = registry.house
+    first, second = registry.hold(ref), registry.hold(ref)
+    for store in (house.de, house.us):
+        for key, body in registry.objects(store):
+            if first.id.encode() in body:
+                store.erase(key)
+    registry.lose()
+
+    assert registry.hold(ref).id not in {first.id, second.id}

@@ -17,6 +17,7 @@ from offloader.moves.rebuild import RebuildReport, rebuild
 from offloader.moves.restore import find, restore
 from offloader.moves.verify import reconcile, verify
 from offloader.ports import Target
+from offloader.testing import MemoryStore
 from offloader.wrappers.encrypted import EncryptedStore, keys_of
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.conftest import CountryPolicy, House
@@ -49,17 +50,22 @@ def known(house: House) -> dict[DocumentRef, Entry]:
 
 
 def test_a_rebuilt_ledger_equals_the_lost_one(house: House) -> None:
-    """After a run, the ledger rebuilt from the stores knows every document, version, copy and link as before."""
+    """After a run, the ledger rebuilt from the stores knows every document, version, copy and link as before.
+
+    A store without anything is named: it may be a disk that is not mounted.
+    """
     crm = house.source.crm
     crm.document("File", b"one", b"two", b"three", name="Größe \udcff.pdf", parents=[house.account("DE")])
     crm.document("Note", b"note" * 100, parents=[house.account("US")])
     crm.document("Entry", b"", parents=[house.account("DE")])
     assert house.run().moved == 3
     before = known(house)
+    house.wrapped_stores = {"new": MemoryStore("new", countries=["FR"], now=house.clock.now)}
 
     report = lose_ledger(house)
 
     assert (report.documents, report.versions, report.states, report.errors) == (3, 5, {"done": 3}, [])
+    assert report.empty == ["new"]
     assert known(house) == before
     second = house.run()
     assert (second.moved, second.failed, second.returned) == (0, 0, [])

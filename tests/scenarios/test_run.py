@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from offloader.errors import Drift, Exhausted, IntegrityError, Refused, StoreFull, Throttled, Transient
+from offloader.errors import AuthError, Drift, Exhausted, IntegrityError, Refused, StoreFull, Throttled, Transient
 from offloader.model import Assurance, Skip
 from offloader.moves.apply import apply_plan
 from offloader.moves.plan import make_plan
@@ -49,6 +49,25 @@ def test_every_version_moves(house: House) -> None:
     assert report.versions_moved == 3
     assert sorted(b"".join(house.de.read(key)) for key in house.blobs(house.de)) == [b"one", b"three", b"two"]
     assert house.source.crm.bytes_of(ref) is None
+
+
+@pytest.mark.parametrize(("step", "failed"), [("link", 0), ("remove", 1)])
+def test_no_original_goes_by_what_an_earlier_run_verified(house: House, step: str, failed: int) -> None:
+    """A copy that somebody removed from the store between two runs is made again before its original goes."""
+    house.wrapped_source = Faulty(house.source).on(step, repeat=9, raise_=AuthError("logged out")).port
+    ref = house.source.crm.document("File", b"bytes", parents=[house.account("DE")])
+    house.run()
+    assert house.states(ref) == {"verified" if step == "link" else "linked"}
+    house.de.erase(*house.blobs(house.de))
+    house.wrapped_source = None
+
+    report = house.run()
+
+    assert report.failed == failed
+    assert house.source.crm.bytes_of(ref) == ([b"bytes"] if failed else None)
+    house.run()
+    assert house.states(ref) == {"done"}
+    assert [b"".join(house.de.read(key)) for key in house.blobs(house.de)] == [b"bytes"]
 
 
 def test_what_may_not_move_stays_with_a_reason(house: House) -> None:

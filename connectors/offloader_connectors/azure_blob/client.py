@@ -105,12 +105,6 @@ class Clients:
             return self._reveal(arm.token)
         return self._credential().get_token(scope).token
 
-    @property
-    def by_token(self) -> bool:
-        """Whether the store logs in by Entra ID."""
-        options = self.options
-        return options.sas is None and options.account_key is None and options.connection_string is None
-
     def account_key(self) -> str | None:
         """The shared key, if the store has one. Raises ConfigError."""
         options = self.options

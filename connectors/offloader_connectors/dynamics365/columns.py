@@ -112,8 +112,12 @@ class Columns:
     def link(self, requests: Sequence[LinkRequest]) -> list[Outcome]:
         """Make links beside originals that are still there, and read them back. In order."""
         jobs, outcomes = self.jobs(requests)
-        found = self._scanner.fetch([job.document.ref for job in jobs], signals=False) if jobs else []
-        for job, document in zip(jobs, found, strict=True):
+        for job in jobs:
+            if job.request.anew and job.cell.id not in {parent.id for parent in job.document.parents}:
+                job.settle(Status.GONE, "its record has another id now, and the link is named by the id")
+        asked = [job for job in jobs if not job.request.anew]
+        found = self._scanner.fetch([job.document.ref for job in asked], signals=False) if asked else []
+        for job, document in zip(asked, found, strict=True):
             if document is None:
                 job.settle(Status.GONE, "the file is not there any more")
         waiting = [job for job in jobs if job.outcome is None]

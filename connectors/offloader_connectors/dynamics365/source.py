@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from offloader.model import Document, DocumentRef, Finding, Strategy, Version, VersionRef
 from offloader.plugins import Context
 from offloader.ports import Access, Delivery, KindCapabilities, LinkRequest, Outcome, Page, SourceCapabilities, Usage
+from offloader_connectors import sorting
 from offloader_connectors.dynamics365 import places
 from offloader_connectors.dynamics365.access import Gatekeeper
 from offloader_connectors.dynamics365.api import Api
@@ -17,6 +18,7 @@ from offloader_connectors.dynamics365.environment import Environment
 from offloader_connectors.dynamics365.options import DynamicsOptions
 from offloader_connectors.dynamics365.permissions import Permissions
 from offloader_connectors.dynamics365.records import DynamicsRecords
+from offloader_connectors.dynamics365.remaking import Remaker
 from offloader_connectors.dynamics365.remove import Remover
 from offloader_connectors.dynamics365.restore import Restorer
 from offloader_connectors.dynamics365.scan import Scanner
@@ -75,6 +77,7 @@ class DynamicsSource:
         self._scanner = scanner = Scanner(name, api, environment, permitted, options, context)
         self._blobs = Blobs(api, environment, options, context)
         self._stubber = Stubber(api, environment, options)
+        self._remaker = Remaker(api, environment, options)
         self._columns = Columns(api, environment, scanner, options)
         self._remover = Remover(api, scanner, self._stubber, self._columns, options)
         self._restorer = Restorer(api, environment, scanner, options)
@@ -121,7 +124,7 @@ class DynamicsSource:
         return self._blobs.read(refs)
 
     def link(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
-        return places.split(requests, self._stubber.link, self._columns.link)
+        return places.split(requests, self._link_rows, self._columns.link)
 
     def inspect(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
         return places.split(requests, self._stubber.inspect, self._columns.inspect)
@@ -143,3 +146,6 @@ class DynamicsSource:
 
     def usage(self) -> Usage:
         return self._api.purse.usage()
+
+    def _link_rows(self, requests: Sequence[LinkRequest]) -> Sequence[Outcome]:
+        return sorting.split(requests, lambda each: each.anew, self._remaker.link, self._stubber.link)

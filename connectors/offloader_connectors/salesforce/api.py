@@ -31,8 +31,6 @@ SUBS_PER_COMPOSITE = 25
 HEAVY_PER_COMPOSITE = 5
 #: records in one collection, deletions included (REST API guide, "sObject Collections")
 RECORDS_PER_COLLECTION = 200
-#: ids in one collection retrieve by POST
-IDS_PER_RETRIEVE = 2000
 #: URI and headers together may take 16,384 bytes; longer queries travel in a composite's body
 LONGEST_QUERY_IN_URI = 6000
 

@@ -135,8 +135,12 @@ class Linker:
     def _carry_out(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             job.unowned = job.unowned or (job.inactive_owner and self._inactive_taken is False)
-        self._find([job for job in jobs if job.request.attempted or job.request.link_ref])
-        missing = [job for job in jobs if job.version is None]
+        self._find([job for job in jobs if job.request.attempted or job.request.link_ref or job.request.anew])
+        for job in jobs:
+            if job.version is None and job.request.anew:
+                # no purge takes link files along: somebody else has deleted it
+                job.settle(Status.GONE, "the link file was deleted in the CRM")
+        missing = [job for job in jobs if job.version is None and job.outcome is None]
         for part in _chains(missing):
             if self._chained and sum(len(job.wanted) for job in part) <= _LINKS_PER_CHAIN:
                 self._create_chained(part)
@@ -342,11 +346,9 @@ class Linker:
         if refused is not None:
             job.outcome = refused
             return []
-        acts = [
-            *self._sharing(job, frozenset(found.link_ids)),
-            *_corrections(job, found),
-            *self._file_corrections(job, found),
-        ]
+        acts = self._sharing(job, frozenset(found.link_ids))
+        if not job.request.anew:
+            acts += [*_corrections(job, found), *self._file_corrections(job, found)]
         if not acts:
             job.settle(Status.DONE)
         return acts

@@ -2,14 +2,16 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 100;
-  const COLUMNS = ["number", "verdict", "code", "name", "bytes", "modified", "laws", "categories", "store", "places"];
-  const FILTERS = ["verdict", "code", "laws", "store", "places"];
-  const DETAILS = ["where", "meaning", "remedy", "reason", "parents", "signals", "rules", "narrowing", "countries", "from",
+  const COLUMNS = data.columns || ["number", "verdict", "code", "name", "bytes", "modified", "laws", "categories", "store",
+    "places"];
+  const FILTERS = data.filters || ["verdict", "code", "laws", "store", "places"];
+  const DETAILS = data.details || ["where", "meaning", "remedy", "reason", "parents", "signals", "rules", "narrowing", "countries", "from",
     "store", "places", "copies", "assurance", "proof", "bases", "clauses", "versions", "mime", "created", "modified",
     "checksum", "keep_until", "erase_by", "retention", "holds", "owner", "due", "saved_month", "outcome", "stored",
     "sha256", "done_at", "detail"];
   const TEXT = new Set(["verdict", "code", "source", "kind", "store", "reason", "narrowing", "mime", "assurance", "proof",
-    "owner", "outcome", "detail"]);
+    "owner", "outcome", "detail", "rule"]);
+  const NUMBERS = new Set(["number", "bytes", "with"]);
   const PLACES = new Set(["laws", "places", "countries", "from"]);
   const ENGLISH = new Set(["code", "categories", "reason", "rules", "signals", "narrowing", "assurance", "outcome", "detail",
     "retention"]);
@@ -49,7 +51,7 @@
     if (name === "outcome") return words.names[value] || value;
     if (name === "categories") return value.map((one) => words.names[one] || one).join(", ");
     if (name === "bytes") return size(value);
-    if (name === "number" || name === "versions") return value.toLocaleString(tag);
+    if (name === "number" || name === "versions" || name === "with") return value.toLocaleString(tag);
     if (name === "modified") return value.slice(0, 10);
     if (name === "saved_month") return value === null ? "" : value.toLocaleString(tag, { maximumFractionDigits: 4 });
     if (PLACES.has(name)) {
@@ -152,8 +154,9 @@
         cell.append(isolated(shown(row, name) || "–", name));
         if (name === "name") cell.append(make("br"), make("small", {}, isolated(detail(row, "where"))));
       }
-      if (name === "number" || name === "bytes") cell.className = "n";
+      if (NUMBERS.has(name)) cell.className = "n";
       if (name === "modified") cell.className = "day";
+      if (["name", "code", "reason"].includes(name)) cell.className = name;
       made.append(cell);
     }
     return made;
@@ -177,7 +180,7 @@
     const row = make("tr");
     for (const name of COLUMNS) {
       const cell = make("th", { scope: "col" });
-      if (name === "number" || name === "bytes") cell.className = "n";
+      if (NUMBERS.has(name)) cell.className = "n";
       const button = make("button", { type: "button", className: "sort", textContent: words.titles[name] });
       button.dataset.by = name;
       if (sorted.by === name) cell.setAttribute("aria-sort", sorted.up ? "ascending" : "descending");

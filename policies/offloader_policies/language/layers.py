@@ -41,6 +41,7 @@ _IN_WORDS = {
     "model_type": "must hold keys and values",
     "model_attributes_type": "must hold keys and values",
     "tuple_type": "must be a list",
+    "string_pattern_mismatch": "is no name: begin with a letter, go on with letters, digits or '_'",
 }
 #: what a layer says of itself
 OWN = ("extends", "pack", "removes")

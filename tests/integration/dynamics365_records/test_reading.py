@@ -15,8 +15,6 @@ from offloader.records import Child, Deletion, OnDelete, Record, RecordPage, Rec
 
 from .conftest import BEFORE, OLD, Make, RecordsWorld
 
-STRANGER = "reader@example.com"
-
 
 def query(**more: Any) -> RecordQuery:
     return RecordQuery(**{"type": "incident", "age_field": "createdon", "before": BEFORE, **more})

@@ -10,7 +10,6 @@ from .bench import World, request
 from .conftest import Open, documents, mark
 
 KINDS = ("annotation", "activitymimeattachment", "filecolumn", "imagecolumn")
-LOGIN = ("whoami", "oidc", "token")
 
 
 def some_of_each(world: World, count: int) -> None:

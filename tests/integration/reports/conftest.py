@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from offloader.reports.model import Report
+from offloader.reports.model import Head
 from offloader.reports.writing import write
 from tests.integration.reports.made import report
 from tests.tools import missing, tool
@@ -57,7 +57,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     contexts = []
 
     def open_it(
-        whole: Report | None = None, *, locale: str = "en-GB", language: str = "", anchor: str = "", **options: Any
+        whole: Head | None = None, *, locale: str = "en-GB", language: str = "", anchor: str = "", **options: Any
     ) -> Opened:
         path = tmp_path / "report.html"
         write(whole or report(240), "html", path, language=language)

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from offloader.reports.acts.model import ActsReport, Line, Tally
 from offloader.reports.message import Message
 from offloader.reports.model import (
     Count,
     Difference,
     Forecast,
+    Head,
     Mode,
     Money,
     PolicyFacts,
@@ -325,6 +327,60 @@ class _Sums:
         self.outcomes: dict[str, Count] = done.get("outcomes", {})
         self.stores = defaultdict(Count, done.get("stores", {}))
         self.moved = self.totals.get("MOVE", Count())
+
+
+def acts_report(records: int) -> ActsReport:
+    """A purge of shipment confirmations, of which one in five is held; notes hang on some."""
+    lines = [_line(number) for number in range(1, records + 1)]
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    for line in lines:
+        tallies[line.act].add(line)
+    around = _around(sha("acts"), Mode.DRY_RUN)
+    return ActsReport(
+        **{name: around[name] for name in Head.__dataclass_fields__ if name in around},
+        targets=(_target("frankfurt", Count()),),
+        kind="purge",
+        acts=tallies,
+        rules={("crm/old", act): tally for act, tally in tallies.items()},
+        types={("crm/Shipment__c", act): tally for act, tally in tallies.items()},
+        codes={(act, "OLD" if act == "delete" else "HELD"): tally for act, tally in tallies.items()},
+        examples={(line.act, line.code): line.reasons[-1][1] for line in lines},
+        leaves={},
+        goes={"frankfurt": tallies["delete"].count},
+        outcomes={},
+        unfinished={},
+        caps={"documents": 10.0},
+        over=(f"it deletes {records} records, the limit is 10",),
+        crm={
+            "types": {"crm/Shipment__c": records, "crm/Note": 3},
+            "wakes": {"crm/Shipment__c": ["trigger Shipped"], "crm/Note": None},
+            "bin_days": {"crm/Shipment__c": 15, "crm/Note": None},
+            "clears": {"crm/Shipment__c": ["Case.Shipment__c"]},
+            "copies": {"documents": 2, "bytes": 2048, "stay": 1, "to": {"frankfurt": 2}},
+        },
+        rows=lambda: iter(lines),
+    )
+
+
+def _line(number: int) -> Line:
+    held = number % 5 == 0
+    reasons: tuple[tuple[str, str], ...] = (("OLD", "Delivered__c is 2015-05-15, older than P7Y"),)
+    if held:
+        reasons += (("HELD", "legal hold H-1 (matter Roe): nothing is moved or removed until it is released"),)
+    return Line(
+        number=number,
+        act="keep" if held else "delete",
+        code=reasons[-1][0],
+        source="crm",
+        kind="Shipment__c",
+        id=f"a00{number:015d}",
+        name=f"a00{number:015d}",
+        bytes=0,
+        rule="crm/old",
+        reasons=reasons,
+        along=("Note n1",) if number % 3 == 0 else (),
+        to=() if held else ("frankfurt",),
+    )
 
 
 def _around(plan: str, mode: Mode) -> dict[str, Any]:

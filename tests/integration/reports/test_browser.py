@@ -14,7 +14,7 @@ from offloader.reports import html
 from offloader.reports.model import Mode, Report, Row
 from offloader.reports.words import Words
 from tests.integration.reports.conftest import Open
-from tests.integration.reports.made import report, rows
+from tests.integration.reports.made import acts_report, report, rows
 
 HOSTILE = (
     "</script><script>window.pwned = 1</script>",
@@ -42,6 +42,25 @@ def test_axe_finds_nothing(opened: Open, axe: str, locale: str, scheme: str) -> 
 
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
     assert len(found["passes"]) > 20
+
+
+def test_the_report_of_a_purge_is_read_and_searched(opened: Open, axe: str) -> None:
+    """Its table finds lines by act and text and says reasons in the reader's language, on a page that fits a small
+    screen, asks for nothing and breaks no rule of axe-core."""
+    screen = {"width": 1100, "height": 900}
+    whole = opened(acts_report(30), locale="nl-NL", color_scheme="dark", bypass_csp=True, viewport=screen)
+    page = whole.page
+    assert page.evaluate("document.querySelector('#documents .wide').scrollWidth <= innerWidth")
+    page.select_option("#by-verdict", "=keep")
+    assert whole.shown() == ["5", "10", "15", "20", "25", "30"]
+    page.fill("#search", "a00000000000000025")
+    page.locator("#rows button.more").click()
+    assert whole.shown() == ["25"]
+    assert "juridische bewaarplicht (legal hold) H-1" in (page.locator("#rows tr.details").text_content() or "")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert (whole.requests, whole.complaints) == ([whole.url], [])
 
 
 def test_nothing_is_asked_for_and_nothing_complains(opened: Open) -> None:

@@ -70,6 +70,29 @@ class TestLink:
         assert shares(world, link["ContentDocumentId"]) == shares(world, original)
         assert not world.org.get(original)["IsDeleted"]
 
+    def test_a_link_follows_records_that_are_back(self, world: World, source: SalesforceSource) -> None:
+        """A link file is shared with a record that was made anew, beside all that people have shared it with since; one
+        that somebody has deleted is not made again.
+        """
+        world.file("contract", parents=[FileParent(world.account, "V", "InternalUsers")])
+        document = only(source)
+        (wanted,) = linked([request(document)], source.link([request(document)]))
+        name = wanted.link_ref["document"]
+        fields = {"ContentDocumentId": name, "LinkedEntityId": world.other, "ShareType": "I", "Visibility": "AllUsers"}
+        world.org.insert("ContentDocumentLink", fields)
+        world.org.delete(world.account)
+        back = world.org.insert("Account", {"Name": "back", "OwnerId": world.owner})
+        parents = (replace(document.parents[0], id=back),)
+        anew = replace(wanted, document=replace(document, parents=parents), anew=True)
+
+        assert [each.status for each in source.link([anew])] == [Status.DONE]
+
+        assert shares(world, name, but=world.owner).keys() == {world.other, back}
+        assert len(links_of(world)) == 1
+        world.org.delete(name)
+        assert [each.status for each in source.link([anew])] == [Status.GONE]
+        assert links_of(world) == []
+
     def test_two_calls_for_two_hundred(self, world: World, source: SalesforceSource) -> None:
         """Two hundred links with several parents each are made and read back in two calls."""
         for number in range(200):

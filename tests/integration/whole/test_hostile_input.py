@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from offloader_connectors.emulation.blobs import Synthetic
+from tests import processes
 from tests.integration.whole.bed import sha256
 from tests.integration.whole.ground import Ground
+from tests.integration.whole.plant import TIMEOUT_S
 
 NAMES = (
     "../../../etc/passwd",
@@ -66,7 +66,9 @@ def test_hostile_names_are_only_data(ground: Ground) -> None:
     ground.converges(moved=3 * len(NAMES))
     outside = {path.name for path in ground.directory.parent.iterdir()}
     assert outside == {ground.directory.name}
-    shown = subprocess.run(ground.command("reconcile"), capture_output=True, check=True).stdout.decode()
+    reconciled = processes.run(ground.command("reconcile")[1:], timeout=TIMEOUT_S)
+    assert reconciled.returncode == 0
+    shown = reconciled.stdout
     assert all(char.isprintable() or char == "\n" for char in shown)
     restored = ground.offloader("restore", "--all", expect=(0,))
     assert restored["restored"] == 3 * len(NAMES), restored["errors"]

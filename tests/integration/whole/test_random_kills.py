@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from offloader.cli.demo_sandbox import running_sandbox
+from tests import processes
 from tests.integration.whole.plant import Plant, everything_is_readable
 
 
 def _killed_run(plant: Plant, after_requests: int) -> None:
     """Start a run and kill it once the CRM has answered so many requests (or it has ended by itself)."""
-    command = [sys.executable, "-m", "offloader", "-c", str(plant.config), "run", "--json"]
     start = sum(plant.requests().values())
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and sum(plant.requests().values()) - start < after_requests:
+    with processes.started(plant.command("run")[1:]) as process:
+        while process.is_alive() and sum(plant.requests().values()) - start < after_requests:
             pass
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +51,12 @@ def test_a_killed_crm_is_survived(tmp_path: Path) -> None:
         plant = Plant(directory, sandbox)
         before = plant.witness()
         sandbox.call("latency", "PUT", {"ms": 20})
-        command = [sys.executable, "-m", "offloader", "-c", str(plant.config), "run", "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with processes.started(plant.command("run")[1:]) as process:
             while plant.requests().get("blob.get", 0) < 20:
                 pass
             os.kill(sandbox.pid, signal.SIGKILL)
-            process.communicate(timeout=200)
-        assert process.returncode == 1
+            process.join(200)
+            assert process.exitcode == 1
     with running_sandbox("salesforce", directory, documents=100, seed=3) as again:
         plant = Plant(directory, again)
         everything_is_readable(plant, before)

@@ -16,16 +16,13 @@ CONCURRENT = [
 
 
 def test_a_session_that_ends_in_mid_run_is_renewed_once(ground: Ground) -> None:
-    """When all sessions end, one new login is made for all threads, and the run goes on.
-
-    The question who the CRM is has a session of its own, which asks once, at the beginning.
-    """
+    """When all sessions end, one new login is made for all threads, and the run goes on."""
     ground.files(12)
     ground.remember()
     ground.script({"on": "blob.get", "nth": 4, "do": "edit", "before": True, "change": {"action": "expire_sessions"}})
     report = ground.offloader("run", expect=(0,))
     assert report["moved"] == 12
-    assert ground.requests()["oauth2/token"] == 1 + 2
+    assert ground.requests()["oauth2/token"] == 1 + 1
     ground.converges(moved=0)
 
 

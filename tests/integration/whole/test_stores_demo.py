@@ -36,7 +36,7 @@ def test_the_demo_moves_documents_into_both() -> None:
     purge = answer["purge"]
     assert (purge["records"], purge["deleted"], purge["problems"]) == (18, 10, [])
     assert purge["sorts"]["closed cases"] == {"records": 6, "deleted": 3}
-    assert [len(purge[name]) for name in ("held", "restored", "archives")] == [2, 2, 2]
+    assert [len(purge[name]) for name in ("held", "restored", "archives", "reports")] == [2, 2, 2, 2]
     erasure = answer["erasure"]
     assert (erasure["documents"], erasure["problems"]) == (erasure["copies"], [])
     assert {Path(file).suffixes[-2] for file in erasure["files"] if file.endswith(".html")} == {".en", ".nl"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from offloader_connectors.azure_blob.testparts.testbed import Testbed
 from offloader_connectors.emulation.faults import Rule
+from tests import processes
 from tests.integration.s3.servers import Server
 from tests.integration.whole.bed import sha256
 from tests.integration.whole.depot import MIB, Away, opened, opened_blobs
@@ -29,9 +29,11 @@ def killed_at(place: Away, name: str, nth: int, watch: Callable[[Callable[[str],
         if seen == nth:
             process.kill()
 
-    with subprocess.Popen(place.command("run"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with processes.started(place.command("run")[1:]) as process:
         watch(look)
-        return process.wait(TIMEOUT_S)
+        process.join(TIMEOUT_S)
+        assert process.exitcode is not None
+        return process.exitcode
 
 
 def test_a_run_killed_amid_parts_converges(ground: Ground, ministack: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.integration.whole.ground import Ground
 
 BACKWARDS = """
@@ -65,12 +66,13 @@ def test_a_second_offloader_is_sent_away(ground: Ground) -> None:
     ground.files(6)
     ground.remember()
     ground.script({"on": "blob.get", "do": "delay", "seconds": 3})
-    with subprocess.Popen([*ground.command("run"), "--json"], stdout=subprocess.PIPE, text=True) as first:
+    with processes.started(ground.command("run")[1:]) as first:
         while not ground.downloads():
-            assert first.poll() is None
+            assert first.is_alive()
         second = ground.offloader("run", expect=(4,))
         assert f"pid {first.pid}" in second["message"]
-        assert first.wait() == 0
+        first.join()
+        assert first.exitcode == 0
     ground.converges(moved=0)
 
 
@@ -161,6 +163,6 @@ def test_a_scan_that_cannot_see_everything_says_so(ground: Ground, missing: str)
     answer = ground.offloader("scan", expect=(3,))
     assert answer["complete"] is False
     assert any("Hidden:" in spot for spot in answer["blind_spots"])
-    shown = subprocess.run(ground.command("scan"), capture_output=True, text=True, check=False)
+    shown = processes.run(ground.command("scan")[1:], timeout=60)
     assert "NOT complete" in shown.stdout
     assert shown.returncode == 3

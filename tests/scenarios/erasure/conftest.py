@@ -17,7 +17,6 @@ from offloader.disposition.erasing import apply_erasure
 from offloader.disposition.erasure import ErasurePlan, plan_erasure
 from offloader.disposition.subjects import receive, search, subject_of
 from offloader.holds import Scope
-from offloader.ledger import open_ledger
 from offloader.model import DocumentRef
 from offloader.moves import matters
 from offloader.moves.site import Audit, Site
@@ -119,8 +118,3 @@ def case(tmp_path: Path, blank_ledger: Path) -> Case:
     foreign = crm.document("File", b"his", name="his.pdf", parents=[his])
     assert house.run().moved == 4
     return Case(house, ":".join(hers), shared, foreign, ":".join(his), mine)
-
-
-def open_read_only(case: Case):  # type: ignore[no-untyped-def]
-    """The ledger, to be looked at."""
-    return open_ledger(case.house.directory / "ledger.sqlite", now=case.house.clock.now, exclusive=False)

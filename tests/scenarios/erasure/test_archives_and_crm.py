@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -20,7 +21,7 @@ from offloader.model import DocumentRef, Finding, Severity
 from offloader.moves.scan import scan
 from offloader.moves.site import Site
 from offloader.ports import Status
-from offloader.records import Deleted, Deletion, Record, RecordRef, Records, RecordType
+from offloader.records import Deleted, Deletion, Record, RecordRef, Records, RecordType, Storage
 from offloader.testing import MemoryCrm
 from tests.scenarios.erasure.conftest import NAME, Case
 
@@ -31,19 +32,29 @@ def contact(id: str, label: str) -> Record:
     return Record(ref=RecordRef("crm", "Contact", id), etag="1", modified=None, fields={"Name": label}, label=label)
 
 
+#: what the act of a purge remembers of a restore that was ended
+BEGUN = {"as": {"crm/Contact/x-1": "crm/Contact/y-9"}, "creating": {"crm/Contact/x-2": "2026-11-21"}, "waiting": []}
+
+
 def archived(case: Case, site: Site) -> tuple[RecordRef, RecordRef, str]:
-    """Hers and another record in one segment, to which the acts of a purge lead; gives the purge's plan too."""
+    """Hers and another record in one segment, to which the acts of a purge lead; gives the purge's plan too.
+
+    The other one's restore was begun.
+    """
     hers, his = contact(case.subject.partition(":")[2], f"Eva {NAME}"), contact("x-1", "Piet Smit")
     (segment,) = write(site.stores, ["de"], [Family(hers), Family(his)], {"Contact": TYPE})
     plan = draft(site, "purge", {"crm"})
     plan.add([Act(subject=str(each.ref), act="delete", part="Contact") for each in (hers, his)])
     plan.seal("two records", {})
-    site.ledger.advance_acts(plan.id, [ActStep(seq, "done", segment.detail()) for seq in (1, 2)])
+    begun = json.dumps({**json.loads(segment.detail()), **BEGUN})
+    site.ledger.advance_acts(plan.id, [ActStep(1, "done", segment.detail()), ActStep(2, "done", begun)])
     return hers.ref, his.ref, plan.id
 
 
 def test_her_archived_record_goes_and_his_can_still_be_brought_back(case: Case) -> None:
-    """Her line is gone from the archive, and the purge's act about the other record leads to what is left."""
+    """Her line is gone from the archive; the purge's act about the other record leads to what is left, and still knows
+    what an ended restore has made of it, so that nothing is made twice.
+    """
     with case.at() as site:
         hers, his, purge = archived(case, site)
         made = case.plan(site)
@@ -58,6 +69,7 @@ def test_her_archived_record_goes_and_his_can_still_be_brought_back(case: Case) 
         segment = Segment.from_detail(other.detail)
         assert segment is not None
         assert [family.root.ref for family in read(site.stores["de"], segment).families] == [his]
+        assert BEGUN.items() <= json.loads(other.detail).items()
 
 
 def test_a_name_in_the_archive_is_for_a_person(case: Case) -> None:
@@ -84,6 +96,9 @@ class CrmRecords:
     def check(self, types: Sequence[str], *, delete: bool) -> list[Finding]:
         assert delete
         return [Finding(Severity.WARNING, "no-modify", f"{' '.join(types)} of others stay.")]
+
+    def storage(self) -> Storage:
+        return Storage(used={}, limit={})
 
     def fetch(self, refs: Sequence[RecordRef]) -> list[Record | None]:
         rows = [self._crm.rows.get(DocumentRef(ref.source, ref.type, ref.id)) for ref in refs]

@@ -13,8 +13,9 @@ from pathlib import Path
 from offloader import signing
 from offloader.disposition.certificate import certify, write
 from offloader.disposition.erasing import apply_erasure
+from offloader.disposition.subjects import subject_of
 from offloader.model import Decision, Document, Retention
-from offloader.ports import Target
+from offloader.ports import Target, Terms
 from tests.scenarios.conftest import CountryPolicy
 from tests.scenarios.erasure.conftest import KEY, NAME, Case
 
@@ -87,8 +88,10 @@ def test_it_says_first_what_came_of_the_request(case: Case, tmp_path: Path) -> N
 
     assert made_.statement["summary"] == {"found": 3, "erased": 2, "redacted": 1, "kept": 0, "waiting": 0}
     assert made_.statement["request"]["in_time"] is True
-    assert "2 were erased, 1 stay for others without the person" in english
+    assert "Erased: 2. Left for others without the person: 1." in english
     assert "Article 17(1)(b): the consent was withdrawn" in english
+    assert "Dora, 2026-01-05" in english
+    assert "logboek van gebeurtenissen" in dutch
     for words in ("beantwoord op 2026-01-05, op tijd", "de toestemming is ingetrokken", "bewijst de gebeurtenissen"):
         assert words in dutch
 
@@ -107,11 +110,35 @@ def test_a_locked_copy_is_listed_with_its_date(case: Case, tmp_path: Path) -> No
     assert missing[f"store de, {key}"] == until.isoformat()
     assert missing["back-up tapes"] == "2027-05-31"
     assert any(what.startswith("CRM crm, File") and day == "2026-01-20T09:00:00+00:00" for what, day in missing.items())
+    reasons = {each["why"] for each in made.statement["not_reached"]}
+    assert {f"the {thing}, in the CRM's own recycle bin" for thing in ("original", "link")} <= reasons
     english, dutch = (path.read_text() for path in write(made, tmp_path / "out", ("en", "nl"))[1:3])
     assert key in english
     assert "Not reached, and until when" in english
-    for words in ("Niet bereikt, en tot wanneer", "de prullenbak van het CRM zelf", "deel van een keten van hashes"):
+    for words in (
+        "Niet bereikt, en tot wanneer",
+        "het origineel, in de prullenbak van het CRM zelf",
+        "deel van een keten van hashes",
+    ):
         assert words in dutch
+
+
+def test_an_authority_finds_the_controller_and_the_person(case: Case, tmp_path: Path) -> None:
+    """The contacts of the policy's record of processing stand in it, how many versions a document had, and the keyed
+    hash that the controller makes again of the person."""
+    processing = {"controller": "Acme B.V., Rotterdam", "dpo_contact": "dpo@acme.example"}
+    with case.at() as blank:
+        site = replace(blank, policies={"crm": CountryPolicy(terms=Terms(processing=processing))})
+        plan = case.plan(site).row
+        assert plan is not None
+        apply_erasure(site, plan.id)
+        made = certify(site, plan.id, backups={}, organisation="Acme")
+        again = subject_of(site, [case.subject]).mark(site)
+    page = write(made, tmp_path, ("en",))[1].read_text()
+
+    assert made.statement["subject"]["keyed_hash"] == again
+    assert sorted(each["versions"] for each in made.statement["documents"]) == [1, 2]
+    assert ["Acme B.V., Rotterdam" in page, "dpo@acme.example" in page] == [True, True]
 
 
 def test_what_is_held_is_said_with_its_ground(case: Case) -> None:
@@ -124,6 +151,21 @@ def test_what_is_held_is_said_with_its_ground(case: Case) -> None:
 
     held = [each for each in made.statement["kept"] if each["ground"] == "Article 17(3)(e)"]
     assert [each["why"] for each in held] == [f"legal hold {hold}"]
+
+
+def test_a_hold_that_has_ended_is_said_to_go_on_naming_ids(case: Case, tmp_path: Path) -> None:
+    """The objects of a hold in the stores outlive its release and the documents: the certificate says so."""
+    hold = case.hold()
+    case.release(hold)
+    plan = plan_of(case)
+    case.apply(plan)
+    with case.at() as site:
+        made = certify(site, plan, backups={})
+
+    (said,) = [each["why"] for each in made.statement["stays"] if each["what"] == f"legal holds {hold}"]
+    assert "objects holds/ of the stores" in said
+    (dutch,) = [path.read_text() for path in write(made, tmp_path, ("nl",)) if path.suffix == ".html"]
+    assert "in objecten holds/ van de opslagen" in dutch
 
 
 def test_hostile_text_stays_text(case: Case, tmp_path: Path) -> None:

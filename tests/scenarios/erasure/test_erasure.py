@@ -11,6 +11,7 @@ import pytest
 from offloader.disposition.erasing import apply_erasure, evidence_of
 from offloader.disposition.erasure import ERASE, LEFT, REVIEW, plan_erasure, plan_returned
 from offloader.disposition.subjects import receive, request_of, search, subject_of
+from offloader.disposition.terms import follow
 from offloader.disposition.tombstones import returned
 from offloader.errors import ConfigError, Refused
 from offloader.model import State
@@ -19,6 +20,7 @@ from offloader.moves.scan import scan
 from offloader.testing.memory_crm import Row
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.erasure.conftest import NAME, Case
+from tests.scenarios.test_expiry import TermPolicy
 
 
 class Killed(BaseException):
@@ -96,6 +98,42 @@ def test_the_catalog_is_searched(case: Case) -> None:
         found = search(site, subject_of(site, [], names=[NAME]))
 
     assert [hit.why for hit in found.hits] == [["catalog"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("planned", "applied", "states"),
+    [
+        ("2026-01-05", "", {"skipped": 3}),
+        ("", "2026-01-05", {"skipped": 1, "conflict": 2}),
+        ("2026-03-01 2026-01-02", "", {"skipped": 3}),
+        ("2026-01-04", "", {"skipped": 1, "done": 2}),
+    ],
+    ids=["last day", "since the plan", "shorter now", "over"],
+)
+def test_what_must_be_kept_today_by_the_crm_s_dates_is_not_erased(
+    case: Case, planned: str, applied: str, states: dict[str, int]
+) -> None:
+    """The CRM is asked for its dates at the plan and again before anything goes; the last day counts, and a date that
+    became earlier waits for a person.
+    """
+    case.house.policy = TermPolicy()
+    records = case.house.source.crm.records
+    type_, _, name = case.subject.partition(":")
+
+    def says(day: str) -> None:
+        records[type_, name] = {**records[type_, name], "keep_until": day}
+
+    with case.at() as site:
+        for day in planned.split():
+            says(day)
+            follow(site, [case.house.entry(ref) for ref in case.mine.values()], site.targets())
+        made = case.plan(site)
+        assert made.row is not None
+        says(applied or planned.rsplit(maxsplit=1)[-1])
+        report = apply_erasure(site, made.row.id)
+
+    assert report.states == states
+    assert len(case.house.blobs(case.house.de)) == (2 if "done" in states else 5)
 
 
 def test_a_hold_beats_erasure_and_its_release_resumes_it(case: Case) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,10 @@ from offloader.model import Document
 from offloader.moves.copying import SMALL
 from offloader.moves.rebuild import rebuild
 from offloader.moves.restore import find, restore
+from offloader.moves.run import run
 from offloader.moves.verify import reconcile
-from offloader.ports import Terms
+from offloader.moves.withdrawing import take_away
+from offloader.ports import Stored, Terms
 from offloader.testing import MemoryStore
 from offloader.wrappers.faulty import Faulty
 from tests.scenarios.sharing.conftest import SharePolicy, World
@@ -164,6 +167,42 @@ def test_what_a_run_could_not_link_is_taken_away_alone(world: World) -> None:
     assert world.keys("b") == []
     assert world.bodies("a") == [b"logo"]
     assert len(world.objects()) == 1
+
+
+def test_an_object_is_not_taken_away_while_its_owner_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are stored again under a key that by now only another document has stay when that one gives them up
+    before the ledger knows of the new copy.
+    """
+    source = Faulty(world.house.source)
+    source.on("link", repeat=float("inf"), raise_=Transient("503"))
+    world.house.wrapped_source = source.port
+    for name in ("a", "b"):
+        world.document(name, b"logo", kind="File")
+        world.run()
+    world.say("a", country="FR")
+    world.house.run(full=True)
+    (key,) = world.objects()
+    assert (world.keys("a"), world.keys("b")) == ([], [key])
+    world.say("a", country="DE")
+    world.house.wrapped_source = None
+    refused: list[str] = []
+
+    with world.site() as site:
+        put = world.house.de.put
+
+        def and_then(key: str, *args: Any, **named: Any) -> Stored:
+            stored = put(key, *args, **named)
+            if key in world.keys_in(site, "b"):
+                with pytest.raises(Transient, match="about to be shared"):
+                    take_away(site, world.pks["b"], "de", key)
+                refused.append(key)
+            return stored
+
+        monkeypatch.setattr(world.house.de, "put", and_then)
+        run(site, full=True)
+
+    assert refused == [key]
+    assert world.bodies("a") == [b"logo"]
 
 
 def test_what_a_user_overwrote_is_taken_away_with_its_last_line(world: World) -> None:

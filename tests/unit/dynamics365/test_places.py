@@ -8,8 +8,6 @@ from offloader.errors import Permanent
 from offloader.model import DocumentRef
 from offloader_connectors.dynamics365.places import Cell
 
-RECORD = "11111111-2222-3333-4444-555555555555"
-
 
 @pytest.mark.parametrize(
     "id",

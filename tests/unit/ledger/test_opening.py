@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from offloader.errors import ConfigError, Refused
+from offloader.errors import ConfigError, Refused, Transient
 from offloader.ledger import Entry, Ledger, Step, open_ledger, opening, schema
+from offloader.ledger.opening import made_anew
 from offloader.ledger.schema import HEAD
 from offloader.ledger.sqlite import reading_engine
 from offloader.model import Document, State
-
-Make = Callable[..., Any]
 
 
 def test_files_are_for_the_owner_alone(ledger: Ledger, path: Path) -> None:
@@ -153,6 +152,24 @@ def test_interrupted_creation_is_finished(path: Path, clock: Any) -> None:
 
     with open_ledger(path, now=clock) as ledger:
         assert ledger.entries() == []
+
+
+def test_a_ledger_that_is_made_anew_is_there_when_it_is_whole(path: Path, clock: Any) -> None:
+    """An end in the middle leaves no ledger that lacks something, and nobody else makes one meanwhile."""
+    for trouble in (Transient("a store is away"), None):
+        with suppress(Transient), made_anew(path, clock()) as half, open_ledger(half, now=clock) as ledger:
+            assert not ledger.plans()
+            ledger.set_meta("found", "all")
+            with pytest.raises(Refused, match="in use"):
+                open_ledger(path, now=clock)
+            if trouble is not None:
+                raise trouble
+        assert path.exists() is (trouble is None)
+        assert list(path.parent.glob("*rebuilding*")) == []
+    with open_ledger(path, now=clock, exclusive=False) as ledger:
+        assert ledger.meta("found") == "all"
+    with pytest.raises(ConfigError, match="never overwritten"), made_anew(path, clock()):
+        raise AssertionError
 
 
 @pytest.mark.parametrize("exclusive", [True, False])

@@ -22,7 +22,6 @@ from offloader_policies.selection import Selection
 Make = Callable[..., Document]
 MakeTarget = Callable[..., Target]
 BOOKS = {"categories": {"default": ["company_books"]}}
-USERS = {"categories": {"default": ["user_data"]}, "exclude_rules": {"VN-02": "assessment filed"}}
 
 
 def policy(**options: Any) -> ResidencyPolicy:

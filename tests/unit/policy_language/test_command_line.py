@@ -272,9 +272,8 @@ def test_names_are_personal_data(house: Path, capsys: pytest.CaptureFixture[str]
 
 def test_diff_finds_the_smallest_example_of_each_change(house: Path, call: Any) -> None:
     """Every document is decided under both files; the smallest that changes stands beside its clause."""
-    (house / "new.yaml").write_text(
-        POLICY.replace("clauses:\n", "clauses:\n  - {id: dutch, select: {max_size: 20 bytes}, then: keep, reason: r}\n")
-    )
+    clause = "  - {id: dutch, select: {max_size: 20 bytes}, then: keep, reason: r}\n"
+    (house / "new.yaml").write_text(POLICY.replace("clauses:\n", f"caps: {{percent: 0}}\nclauses:\n{clause}"))
 
     code, answer = call("diff", str(house / "policy.yaml"), str(house / "new.yaml"))
 
@@ -283,7 +282,11 @@ def test_diff_finds_the_smallest_example_of_each_change(house: Path, call: Any) 
     assert changes == {("MOVE PLACED de", "KEEP KEPT_BY_CLAUSE"): 1, ("KEEP NOT_SELECTED", "KEEP KEPT_BY_CLAUSE"): 1}
     by = {each["by"]: (each["documents"], each["example"]) for each in answer["by"]}
     assert by == {"clause dutch": (2, documents(house)[0])}
-    assert call("diff", str(house / "policy.yaml"), str(house / "policy.yaml"))[1]["changed"] == 0
+    values = {(each["part"], each["key"]): (each["old"], each["new"], each["new_origin"]) for each in answer["values"]}
+    assert values["caps", "percent"] == (None, 0, "new.yaml:2")
+    assert values["clause dutch", "then"] == (None, "keep", "new.yaml:4")
+    again = call("diff", str(house / "policy.yaml"), str(house / "policy.yaml"))[1]
+    assert (again["changed"], again["values"]) == (0, [])
 
 
 def test_diff_takes_whole_configurations(house: Path, call: Any) -> None:

@@ -30,6 +30,7 @@ CLAUSE = "  - {id: a, select: {everything: true}, then: move"
         ),
         ("policy: x\nclause: []\n", "policy.yaml:2: clause: unknown key"),
         ("clauses: []\n", "policy.yaml:1: policy: is missing"),
+        ("policy: a b\n", "policy.yaml:1: policy: is no name: begin with a letter"),
         ("policy: x\nversion: 1.10\n", 'policy.yaml:2: version: put the version in quotation marks: "1.1"'),
         (f"policy: x\nclauses:\n{CLAUSE}, colour: red}}\n", "policy.yaml:3: clauses[0].colour: unknown key"),
         (f"policy: x\nclauses:\n{CLAUSE}}}\n{CLAUSE}}}\n", "policy.yaml:4: clauses[1].id: 'a' stands here twice"),

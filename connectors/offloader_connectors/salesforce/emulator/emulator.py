@@ -8,8 +8,8 @@ from typing import Any
 
 from offloader_connectors.emulation.running import Running
 from offloader_connectors.salesforce.emulator.app import Salesforce
-from offloader_connectors.salesforce.emulator.auth import KEY_FILE, SECRET_FILE
-from offloader_connectors.salesforce.emulator.org import INTEGRATION_USER, Org
+from offloader_connectors.salesforce.emulator.auth import SECRET_FILE
+from offloader_connectors.salesforce.emulator.org import Org
 
 
 class SalesforceEmulator(Running):
@@ -34,12 +34,6 @@ class SalesforceEmulator(Running):
     @property
     def client_id(self) -> str:
         return self.app.auth.client_id
-
-    @property
-    def jwt_options(self) -> Mapping[str, Any]:
-        """Options of the source for the JWT bearer flow."""
-        options = {name: value for name, value in self.source_options.items() if name != "client_secret"}
-        return {**options, "username": INTEGRATION_USER, "private_key": f"file:{KEY_FILE}"}
 
     def close(self) -> None:
         """Stop serving; the org's directory keeps everything."""
