@@ -9,7 +9,7 @@ import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import SHOWN, Answer, size, write_plan
-from offloader.cli.session import Json, private_key, session_of
+from offloader.cli.session import ClockChecked, Json, private_key, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.expiry import ExpiryPlan
@@ -95,9 +95,7 @@ def plan(
     refresh_all: Annotated[
         bool, typer.Option("--refresh-all", help="Read the dates of every document's records afresh, not only the due.")
     ] = False,
-    clock_checked: Annotated[
-        bool, typer.Option("--clock-checked", help="Go on though nothing was done for more than a month.")
-    ] = False,
+    clock_checked: ClockChecked = False,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
     as_json: Json = False,
 ) -> Answer:

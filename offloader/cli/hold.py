@@ -36,7 +36,8 @@ def add(
         list[str] | None, typer.Option("--document", help="A document: its link, or SOURCE/KIND/ID; may be repeated.")
     ] = None,
     record: Annotated[
-        list[str] | None, typer.Option("--record", help="All documents of a record, TYPE:ID; may be repeated.")
+        list[str] | None,
+        typer.Option("--record", help="All documents of a record, TYPE:ID or SOURCE/TYPE/ID; may be repeated."),
     ] = None,
     owner: Annotated[
         list[str] | None, typer.Option("--owner", help="All documents of a CRM user, by id; may be repeated.")
@@ -120,10 +121,15 @@ def release(
 
 
 def _record(text: str) -> str:
-    type_, colon, name = text.partition(":")
-    if not (type_ and colon and name):
-        raise ConfigError(f"a record is named TYPE:ID, as in Case:500000000000001; {text!r} is not")
-    return text
+    """TYPE:ID, also of a record that is named with its source: ids of two CRMs are never the same."""
+    type_, slash, name = text.partition("/")[2].partition("/")
+    if not slash:
+        type_, _, name = text.partition(":")
+    if not (type_ and name):
+        raise ConfigError(
+            f"a record is named TYPE:ID, as in Case:500000000000001, or SOURCE/TYPE/ID; {text!r} is neither"
+        )
+    return f"{type_}:{name}"
 
 
 def _value(hold: Hold, documents: int | None) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from offloader.cli.exits import TABLE, Exit, exit_for
 from offloader.cli.output import SHOWN, Answer, why, write_plan
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import ClockChecked, Json, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.reviving import Revived
@@ -29,6 +29,7 @@ def plan(
     context: typer.Context,
     rule: Annotated[list[str] | None, typer.Option("--rule", help="Only this purge rule; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    clock_checked: ClockChecked = False,
     as_json: Json = False,
 ) -> Answer:
     """Find stale records and what would go with them, and freeze the answer. This is the dry run."""
@@ -36,7 +37,7 @@ def plan(
     from offloader.disposition.planning import plan_purge  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
-        row = plan_purge(site, rule or ())
+        row = plan_purge(site, rule or (), clock_checked=clock_checked)
         if out is not None:
             write_plan(out, export_acts(site, row.id))
     return planned(row)

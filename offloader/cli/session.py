@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from offloader.plugins import Context
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+ClockChecked = Annotated[
+    bool, typer.Option("--clock-checked", help="Go on though nothing was done for more than a month.")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from offloader.audit import canonical as canonical_text
@@ -25,6 +26,8 @@ from offloader.moves.report import sentence
 from offloader.moves.sealing import NAMED, PAGE, Seal, canonical, check_file, plan_of, world_changes
 from offloader.moves.site import Site
 
+#: a clock that is further ahead of the newest event is asked about
+_LEAP = timedelta(days=31)
 #: what a plan's totals always have, so that whoever lists plans can list these too
 _NOTHING_MOVED: Mapping[str, Any] = {
     "documents": 0,
@@ -185,6 +188,20 @@ def check_clock(site: Site) -> None:
     warning = site.ledger.clock_warning
     if warning is not None:
         raise Refused(f"nothing is disposed of by a clock that is wrong: {warning}", rule="clock")
+
+
+def check_clock_to_plan(site: Site, *, checked: bool) -> None:
+    """Raise Refused while the clock is behind, or over a month ahead of the newest event: what it says would be old
+    too early. `checked`: a person has looked at a clock that is ahead."""
+    check_clock(site)
+    head = site.ledger.head()
+    newest = site.ledger.events(after=head.seq - 1, limit=1) if head.seq and not checked else []
+    if newest and site.context.now() - datetime.fromisoformat(newest[0].at) > _LEAP:
+        raise Refused(
+            f"the clock says {site.context.now():%Y-%m-%d}, and the newest event is of {newest[0].at[:10]}: a clock "
+            "that is ahead would end terms too early. Look at it, and say --clock-checked",
+            rule="clock",
+        )
 
 
 @dataclass(slots=True)

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
-from offloader.disposition.acts import Draft, check_clock, draft
+from offloader.disposition.acts import Draft, check_clock_to_plan, draft
 from offloader.disposition.deletions import recheck
 from offloader.disposition.due import Due, Fate, due
 from offloader.disposition.erasure import places
 from offloader.disposition.terms import follow, promised
 from offloader.disposition.tombstones import subject_of
-from offloader.errors import Refused
 from offloader.ledger import Entry, PlanRow
 from offloader.ledger.disposing import Act
 from offloader.ledger.expiring import Waiting
@@ -32,8 +31,6 @@ KIND = "expire"
 #: acts of such a plan: only the first is carried out; `hold` and `wait` say what keeps it, `review` is for a person
 ERASE, REVIEW, HOLD, WAIT = "erase", "review", "hold", "wait"
 PAGE = 500
-#: a clock that is further ahead of the newest event is asked about
-_LEAP = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +95,7 @@ def plan_expiry(
     those that are due by what was known or whose terms have not begun. Raises Refused while the clock is behind, while
     it is over a month ahead of the newest event (unless `clock_checked`), and for a CRM that is not the one it was.
     """
-    check_clock(site)
-    if not clock_checked:
-        _check_leap(site)
+    check_clock_to_plan(site, checked=clock_checked)
     names = [name for name in site.sources if not sources or name in sources]
     check_identity(site, names)
     given = Given.now(site, {each.document: each for each in recheck(site, names)})
@@ -117,17 +112,6 @@ def plan_expiry(
     if plan is not None:
         made.row = _sealed(plan, made, totals)
     return made
-
-
-def _check_leap(site: Site) -> None:
-    head = site.ledger.head()
-    newest = site.ledger.events(after=head.seq - 1, limit=1) if head.seq else []
-    if newest and site.context.now() - datetime.fromisoformat(newest[0].at) > _LEAP:
-        raise Refused(
-            f"the clock says {site.context.now():%Y-%m-%d}, and the newest event is of {newest[0].at[:10]}: a clock "
-            "that is ahead would end terms too early. Look at it, and say --clock-checked",
-            rule="clock",
-        )
 
 
 def is_moved(entry: Entry) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offloader.disposition.acts import Draft, check_clock, draft
+from offloader.disposition.acts import Draft, check_clock_to_plan, draft
 from offloader.disposition.documents import Deciding, Placed
 from offloader.disposition.families import Family, Kin, holding
 from offloader.disposition.held import HeldRecords
@@ -196,12 +196,13 @@ class Planner:
             sums.count_copies(fate.placed)
 
 
-def plan_purge(site: Site, wanted: Collection[str] = ()) -> PlanRow:
+def plan_purge(site: Site, wanted: Collection[str] = (), *, clock_checked: bool = False) -> PlanRow:
     """Make and seal a plan of what the purge rules (those named, or all) would delete now.
 
-    Raises ConfigError when there is no such rule, Refused while the clock is behind or a permission is missing.
+    Raises ConfigError when there is no such rule, Refused while the clock is behind, while it is over a month ahead of
+    the newest event (unless `clock_checked`), and when a permission is missing.
     """
-    check_clock(site)
+    check_clock_to_plan(site, checked=clock_checked)
     rules = rules_of(site, wanted)
     if not rules:
         raise ConfigError("no policy has purge rules; add a part `purge:` to the policy file")

@@ -104,7 +104,7 @@ def put_stream(store: Store, task: CopyTask, chunks: Iterable[bytes], site: Site
     if stored.sha256 != digest.sha256 or stored.size != digest.size:
         with site.ledger.alone(store.name, task.key, versions={task.pk}, keeping=1) as free:
             if free:
-                store.delete(task.key)
+                store.erase(task.key)
         raise IntegrityError(f"{task.what}: the store {task.store} holds other bytes than were sent")
     copy = Copy(task.store, task.key, digest, site.context.now(), stored.held)
     with sharing.turn(task.document, store.name, digest) as may_share:

@@ -106,9 +106,23 @@ def test_a_hold_from_its_beginning_to_its_end(run: Run, ledger: Path, tmp_path: 
     assert run("hold", "list", "--matter", "Roe")[1]["holds"] == []
 
 
+def test_a_record_is_held_by_either_of_its_names(run: Run, ledger: Path) -> None:
+    """TYPE:ID and SOURCE/TYPE/ID, as other commands print it, hold the same record."""
+    for name in ("Account:001A", "salesforce/Account/001A"):
+        code, added = run("hold", "add", "--matter", "Doe", "--record", name, "--reason", "r")
+        assert (code, added["documents"], added["scope"]["records"]) == (0, 1, ["Account:001A"]), name
+
+
 @pytest.mark.parametrize(
     "scope",
-    [[], ["--record", "Account"], ["--query", "title=x"], ["--created-from", "yesterday"], ["--document", "069A"]],
+    [
+        [],
+        ["--record", "Account"],
+        ["--record", "crm/Account"],
+        ["--query", "title=x"],
+        ["--created-from", "yesterday"],
+        ["--document", "069A"],
+    ],
 )
 def test_a_scope_that_cannot_be_meant_is_refused(run: Run, ledger: Path, scope: list[str]) -> None:
     """Without a scope, or with one that cannot be understood, no hold is added."""
