@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
 from offloader.disposition import segments
-from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
+from offloader.disposition.acts import Report, acts_of, begin, finish, opened
+from offloader.disposition.jobs import Job, each, in_batches
 from offloader.disposition.rehoming import (
     HELD,
     KIND,
@@ -30,8 +31,8 @@ from offloader.disposition.rehoming import (
     lies,
     moved_versions,
 )
-from offloader.errors import AuthError, Drift, Exhausted, Gone, IntegrityError, Interrupted, OffloaderError, StoreFull
-from offloader.ledger import Copy, Entry, PlanRow, VersionEntry
+from offloader.errors import Drift, Gone, IntegrityError, OffloaderError
+from offloader.ledger import Copy, PlanRow, VersionEntry
 from offloader.ledger.disposing import Act, ActStep
 from offloader.model import Document, DocumentRef, State
 from offloader.moves.caps import check_caps
@@ -45,21 +46,15 @@ from offloader.moves.sharing import Sharing
 from offloader.moves.site import Site
 from offloader.ports import Erased
 
-#: documents that are settled together: their catalog lines are one segment, their ledger rows one commit
-BATCH = 200
-#: these end the run: the next document would fail alike
-_STOPPING = (AuthError, Drift, Exhausted, Interrupted, StoreFull)
 #: most documents under way at once
 _WIDEST = 16
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Job:
+@dataclass(slots=True, kw_only=True)
+class _Job(Job):
     """One document on its way: where to, and what was found out. `state` is set when it ends early."""
 
-    act: Act
-    entry: Entry
     stores: tuple[str, ...]
     #: with what the CRM says of its records now
     document: Document
@@ -70,16 +65,6 @@ class _Job:
     evidence: list[dict[str, Any]] = field(default_factory=list)
     #: until when its duties keep it, by today's decision
     keep_until: date | None = None
-    state: str = ""
-    detail: str = ""
-    stop: OffloaderError | None = None
-
-    def end(self, state: str, detail: str) -> None:
-        self.state, self.detail = state, detail
-
-    @property
-    def under_way(self) -> bool:
-        return not self.state and self.stop is None
 
     @property
     def versions(self) -> list[VersionEntry]:
@@ -134,24 +119,14 @@ class _Mover:
         limits = [store.capabilities.concurrency for store in self._site.stores.values()]
         pace = self._site.pace
         width = min(*limits, _WIDEST, pace.concurrency or _WIDEST, max(1, pace.memory // SMALL))
-        with ThreadPoolExecutor(width, "rehome") as pool, self._site.interrupts.deferred():
-            try:
-                for page in acts_of(self._site, self._row.id, {"open"}):
-                    for start in range(0, len(page), BATCH):
-                        interrupted(self._site)
-                        self._batch(page[start : start + BATCH], pool)
-                        if self._report.stopped is not None:
-                            return
-                self._clear_catalogs()
-            except OffloaderError as error:
-                self._report.stop(error)
+        in_batches(self._site, self._report, width, self._batch, self._clear_catalogs)
 
     def _batch(self, acts: Sequence[Act], pool: ThreadPoolExecutor) -> None:
         jobs = self._looked_up([act for act in acts if act.act == MOVE])
         for store in sorted({store for job in jobs if job.under_way for store in job.stores} - self._claimed):
             claim(self._site, store, self._row.header.sources)
             self._claimed.add(store)
-        self._each(pool, self._copy, jobs)
+        each(pool, self._copy, jobs)
         going = [job for job in jobs if job.under_way]
         self._site.ledger.place_copies(
             [placed for job in jobs for placed in job.placed],
@@ -159,20 +134,8 @@ class _Mover:
         )
         self._sharing.close()
         self._describe(going)
-        self._each(pool, self._clear, going)
+        each(pool, self._clear, going)
         self._settle(jobs)
-
-    def _each(self, pool: ThreadPoolExecutor, act: Callable[[_Job], None], jobs: Sequence[_Job]) -> None:
-        def safely(job: _Job) -> None:
-            try:
-                act(job)
-            except _STOPPING as error:
-                job.stop = error
-            except OffloaderError as error:
-                job.end("failed", str(error))
-
-        for _ in pool.map(safely, [job for job in jobs if job.under_way]):
-            pass
 
     # -- looking again ---------------------------------------------------------------------------------------
 
@@ -185,7 +148,7 @@ class _Mover:
         jobs = []
         for act in acts:
             entry = found[int(act.subject)]
-            job = _Job(act, entry, tuple(act.body["to"]), asked[entry.pk])
+            job = _Job(act=act, entry=entry, stores=tuple(act.body["to"]), document=asked[entry.pk])
             problem = _differs(job) or _decided_otherwise(job, judge(site, entry, asked[entry.pk], now))
             if problem:
                 job.end("held" if problem[0] == HELD else "conflict", problem[1])

@@ -7,18 +7,18 @@ Killed anywhere, the next time goes on from there: an act stays open until its s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from offloader.disposition import segments
-from offloader.disposition.acts import Report, acts_of, begin, finish, interrupted, opened
+from offloader.disposition.acts import Report, acts_of, begin, finish, opened
+from offloader.disposition.jobs import Job, each, in_batches
 from offloader.disposition.rehoming import ask
 from offloader.disposition.sharing import KIND, SHARE, alike, placed
-from offloader.errors import AuthError, Exhausted, Interrupted, OffloaderError
-from offloader.ledger import Copy, Entry, PlanRow
+from offloader.ledger import Copy, PlanRow
 from offloader.ledger.disposing import Act, ActStep
 from offloader.model import State
 from offloader.moves.caps import check_caps
@@ -28,34 +28,19 @@ from offloader.moves.retaining import lock_end
 from offloader.moves.sharing import decider
 from offloader.moves.site import Site
 
-#: acts that are settled together: their catalog lines are one segment, their ledger rows one commit
-BATCH = 200
-_STOPPING = (AuthError, Exhausted, Interrupted)
 #: most objects that are read back at once
 _WIDEST = 8
 
 
-@dataclass(slots=True)
-class _Job:
-    """One act on its way. `state` is set when it ends early."""
+@dataclass(slots=True, kw_only=True)
+class _Job(Job):
+    """One reference on its way to the kept object."""
 
-    act: Act
-    entry: Entry
     #: the copy as the ledger has it, and as it is to be; equal when an earlier try came that far
     copy: Copy
     keep_until: date | None
     new: Copy | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
-    state: str = ""
-    detail: str = ""
-    stop: OffloaderError | None = None
-
-    def end(self, state: str, detail: str) -> None:
-        self.state, self.detail = state, detail
-
-    @property
-    def under_way(self) -> bool:
-        return not self.state and self.stop is None
 
 
 def apply_sharing(site: Site, plan_id: str, lines: Iterable[bytes] | None = None) -> Report:
@@ -80,17 +65,7 @@ class _Sharer:
 
     def run(self) -> None:
         width = min(_WIDEST, self._site.pace.concurrency or _WIDEST)
-        with ThreadPoolExecutor(width, "share") as pool, self._site.interrupts.deferred():
-            try:
-                for page in acts_of(self._site, self._row.id, {"open"}):
-                    for start in range(0, len(page), BATCH):
-                        interrupted(self._site)
-                        self._batch(page[start : start + BATCH], pool)
-                        if self._report.stopped is not None:
-                            return
-                self._clear_catalogs()
-            except OffloaderError as error:
-                self._report.stop(error)
+        in_batches(self._site, self._report, width, self._batch, self._clear_catalogs)
 
     def _batch(self, acts: Sequence[Act], pool: ThreadPoolExecutor) -> None:
         jobs = self._looked_up([act for act in acts if act.act == SHARE])
@@ -103,27 +78,15 @@ class _Sharer:
                     pinned.append(place)
                 elif job.under_way:
                     job.end("conflict", "the object that was to be shared is being removed")
-            self._each(pool, self._prove, jobs)
+            each(pool, self._prove, jobs)
             new = [(int(job.act.body["version"]), job.new) for job in jobs if job.new is not None]
             self._site.ledger.place_copies(new, event="shared")
         finally:
             for place in pinned:
                 pins.drop(*place)
         self._describe([job for job in jobs if job.under_way])
-        self._each(pool, self._clear, jobs)
+        each(pool, self._clear, jobs)
         self._settle(jobs)
-
-    def _each(self, pool: ThreadPoolExecutor, act: Callable[[_Job], None], jobs: Sequence[_Job]) -> None:
-        def safely(job: _Job) -> None:
-            try:
-                act(job)
-            except _STOPPING as error:
-                job.stop = error
-            except OffloaderError as error:
-                job.end("failed", str(error))
-
-        for _ in pool.map(safely, [job for job in jobs if job.under_way]):
-            pass
 
     def _looked_up(self, acts: Sequence[Act]) -> list[_Job]:
         """Read every document afresh, and judge it again as the plan did."""
@@ -141,7 +104,12 @@ class _Sharer:
                 self._report.count("conflict", f"{entry.document.ref}: {why}")
                 continue
             retention = decision.retention if decision is not None else None
-            job = _Job(act, entry, found.copy, retention.keep_until if retention is not None else None)
+            job = _Job(
+                act=act,
+                entry=entry,
+                copy=found.copy,
+                keep_until=retention.keep_until if retention is not None else None,
+            )
             if found.held is not None:
                 job.end("held", found.held.text)
             elif lock := site.stores[found.copy.store].locked(act.body["key"]):

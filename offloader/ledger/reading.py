@@ -38,14 +38,13 @@ from offloader.ledger.values import (
     Copy,
     Entry,
     Event,
-    PlanCode,
     PlanItem,
     PlanRow,
     ScanState,
     Tally,
     VersionEntry,
 )
-from offloader.model import Digest, Document, DocumentRef, Held, Link, State, Verdict, Version
+from offloader.model import Digest, Document, DocumentRef, Held, Link, State, Version
 
 # Columns in order, taken by place: names cost more than all the rest where there are millions of rows.
 _BY_PK = select(
@@ -280,15 +279,6 @@ class Reader:
         query = select(approvals).where(approvals.c.plan == plan_id).order_by(approvals.c.pk)
         with self._reading() as connection:
             return [_approval(row) for row in connection.execute(query)]
-
-    def plan_codes(self, plan_id: str) -> list[PlanCode]:
-        """How many documents, versions and bytes there are by verdict, code and store, in that order."""
-        item = plan_items.c
-        by = (item.verdict, item.code, item.store)
-        query = select(*by, func.count(), func.sum(item.versions), func.sum(item.size))
-        query = query.where(item.plan == plan_id).group_by(*by).order_by(*by)
-        with self._reading() as connection:
-            return [PlanCode(Verdict(verdict), *rest) for verdict, *rest in connection.execute(query)]
 
     def report_lines(self, plan_id: str, *, after: int = 0, limit: int = 2000) -> list[reporting.PlanLine]:
         """Up to `limit` items numbered above `after`, in order, as sums need them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from offloader.model import Decision, Digest, Document, DocumentRef, Finding, Held, Link, State, Verdict, Version
+from offloader.model import Decision, Digest, Document, DocumentRef, Finding, Held, Link, State, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,18 +210,6 @@ class PlanRow:
     sha256: str | None
     totals: Mapping[str, Any]
     created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PlanCode:
-    """How many documents, versions and bytes of a plan share a verdict, a code and a store."""
-
-    verdict: Verdict
-    code: str
-    store: str | None
-    documents: int
-    versions: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

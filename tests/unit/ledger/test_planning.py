@@ -15,7 +15,7 @@ import pytest
 
 from offloader.audit import canonical
 from offloader.errors import Permanent, Refused
-from offloader.ledger import Ledger, PlanCode, PlanHeader, PlanItem, codec
+from offloader.ledger import Ledger, PlanHeader, PlanItem, codec
 from offloader.model import Decision, DocumentRef, Reason, Retention, Verdict
 
 HEADER = PlanHeader(
@@ -60,10 +60,6 @@ def test_plan_comes_back_as_it_was(ledger: Ledger, clock: Callable[[], datetime]
     assert (row.status, row.sha256, row.totals) == ("sealed", "abc", {"documents": 3})
     assert ledger.plan_items(plan, limit=2) == [(1, items[0]), (2, items[1])]
     assert ledger.plan_items(plan, after=2) == [(3, items[2])]
-    assert ledger.plan_codes(plan) == [
-        PlanCode(Verdict.KEEP, "OWN", None, 1, 2, 10),
-        PlanCode(Verdict.MOVE, "MOVE", "de", 2, 4, 50),
-    ]
 
 
 def test_sealed_plan_takes_nothing_more(ledger: Ledger) -> None:
