@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import Answer, size, write_plan
-from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
+from offloader.cli.session import Json, PlanFile, Sources, chosen_sources, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.sharing import SharePlan
@@ -64,8 +62,8 @@ def group(
 @app.command(epilog=TABLE)
 def plan(
     context: typer.Context,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    source: Sources = None,
+    out: PlanFile = None,
     as_json: Json = False,
 ) -> Answer:
     """Plan that equal bytes of documents that are alike lie once, where the policy says `duplicates: share`."""
@@ -73,10 +71,7 @@ def plan(
     from offloader.disposition.sharing import plan_sharing  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
-        unknown = sorted(set(source or ()) - set(site.sources))
-        if unknown:
-            raise ConfigError(f"no source {unknown[0]!r} is configured; there are {', '.join(sorted(site.sources))}")
-        made = plan_sharing(site, sources=source or ())
+        made = plan_sharing(site, sources=chosen_sources(site, source))
         if out is not None and made.row is not None:
             write_plan(out, export_acts(site, made.row.id))
         asking = any(policy.terms.duplicates == "share" for policy in site.policies.values())

@@ -10,7 +10,7 @@ import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import SHOWN, Answer, write_plan
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import Json, PlanFile, session_of
 from offloader.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Records = Annotated[
 ]
 Source = Annotated[str, typer.Option("--source", help="Whose records these are, if there are several sources.")]
 Email = Annotated[list[str] | None, typer.Option("--email", help="Also look for this address; may be repeated.")]
+Received = Annotated[str, typer.Option("--received", help="The day of the request, as 2026-11-22; today.")]
 Name = Annotated[list[str] | None, typer.Option("--name", help="Also look for this name; may be repeated.")]
 DeleteInCrm = Annotated[
     bool, typer.Option("--delete-in-crm", help="Delete originals and placeholders in the CRM too, not only our links.")
@@ -75,7 +76,7 @@ def plan(
     source: Source = "",
     email: Email = None,
     name: Name = None,
-    received: Annotated[str, typer.Option("--received", help="The day of the request, as 2026-11-22; today.")] = "",
+    received: Received = "",
     include: Annotated[
         list[str] | None,
         typer.Option("--include", help="You decided: this one goes too, although it is not hers or his alone."),
@@ -90,7 +91,7 @@ def plan(
     ground: Annotated[
         str, typer.Option("--ground", help="The letter of GDPR Article 17(1) that the request rests on: a to f.")
     ] = "",
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    out: PlanFile = None,
     as_json: Json = False,
 ) -> Answer:
     """Plan the erasure, and open the request with its legal clock. Nothing is erased."""

@@ -9,7 +9,7 @@ import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import SHOWN, Answer, size, write_plan
-from offloader.cli.session import ClockChecked, Json, private_key, session_of
+from offloader.cli.session import ClockChecked, Json, PlanFile, Sources, chosen_sources, private_key, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.expiry import ExpiryPlan
@@ -20,8 +20,6 @@ app = typer.Typer(
     help="Erase stored documents whose retention, or grace after a deletion, ended.",
 )
 
-Source = Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")]
-
 
 @app.callback()
 def group() -> None:
@@ -29,7 +27,7 @@ def group() -> None:
 
 
 @app.command(epilog=TABLE)
-def watch(context: typer.Context, source: Source = None, as_json: Json = False) -> Answer:
+def watch(context: typer.Context, source: Sources = None, as_json: Json = False) -> Answer:
     """Look for deleted links in the CRM: their documents' grace begins. A link that is back ends it.
 
     Terms whose dates have moved are followed too: a longer one locks the stored copies for longer.
@@ -37,7 +35,7 @@ def watch(context: typer.Context, source: Source = None, as_json: Json = False) 
     from offloader.disposition.deletions import watch  # noqa: PLC0415
 
     with session_of(context).site() as site:
-        report = watch(site, sources=source or ())
+        report = watch(site, sources=chosen_sources(site, source))
     lines = [
         (
             f"{report.looked} links looked for: {report.started} deletions found, {report.cancelled} are back; "
@@ -91,12 +89,12 @@ def accept(
 @app.command(epilog=TABLE)
 def plan(
     context: typer.Context,
-    source: Source = None,
+    source: Sources = None,
     refresh_all: Annotated[
         bool, typer.Option("--refresh-all", help="Read the dates of every document's records afresh, not only the due.")
     ] = False,
     clock_checked: ClockChecked = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    out: PlanFile = None,
     as_json: Json = False,
 ) -> Answer:
     """Find the documents whose time is up, and freeze the answer. Nothing is erased: approve and apply the plan."""
@@ -104,7 +102,9 @@ def plan(
     from offloader.disposition.expiry import plan_expiry  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
-        made = plan_expiry(site, sources=source or (), refresh_all=refresh_all, clock_checked=clock_checked)
+        made = plan_expiry(
+            site, sources=chosen_sources(site, source), refresh_all=refresh_all, clock_checked=clock_checked
+        )
         if out is not None and made.row is not None:
             write_plan(out, export_acts(site, made.row.id))
     return answer(made)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from offloader.cli.erase import Email, Name, Records, Source
+from offloader.cli.erase import Email, Name, Received, Records, Source
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, size
 from offloader.cli.session import Json, session_of
@@ -20,7 +20,7 @@ def command(
     source: Source = "",
     email: Email = None,
     name: Name = None,
-    received: Annotated[str, typer.Option("--received", help="The day of the request, as 2026-11-22; today.")] = "",
+    received: Received = "",
     include: Annotated[
         list[str] | None,
         typer.Option("--include", help="You looked: this document is handed over, although others are in it."),

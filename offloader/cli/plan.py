@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from offloader.cli.exits import Exit
 from offloader.cli.output import Answer, size, why, write_plan
-from offloader.cli.session import Json, session_of
+from offloader.cli.session import Json, PlanFile, session_of
 from offloader.model import Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    out: PlanFile = None,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     all_documents: Annotated[bool, typer.Option("--all", help="Decide again about documents that stay, too.")] = False,
     pilot: Annotated[

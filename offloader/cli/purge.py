@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offloader.cli.exits import TABLE, Exit, exit_for
 from offloader.cli.output import SHOWN, Answer, why, write_plan
-from offloader.cli.session import ClockChecked, Json, session_of
+from offloader.cli.session import ClockChecked, Json, PlanFile, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.reviving import Revived
@@ -28,7 +27,7 @@ app = typer.Typer(
 def plan(
     context: typer.Context,
     rule: Annotated[list[str] | None, typer.Option("--rule", help="Only this purge rule; may be repeated.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    out: PlanFile = None,
     clock_checked: ClockChecked = False,
     as_json: Json = False,
 ) -> Answer:

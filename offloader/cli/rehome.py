@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offloader.cli.exits import TABLE, Exit
 from offloader.cli.output import Answer, size, why, write_plan
-from offloader.cli.session import Json, session_of
-from offloader.errors import ConfigError
+from offloader.cli.session import Json, PlanFile, Sources, chosen_sources, session_of
 
 if TYPE_CHECKING:
     from offloader.disposition.rehoming import RehomeSummary
@@ -30,14 +28,14 @@ def group() -> None:
 @app.command(epilog=TABLE)
 def plan(
     context: typer.Context,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    source: Sources = None,
     only_forbidden: Annotated[
         bool,
         typer.Option(
             "--only-forbidden", help="Only documents that may not stay where they are, none that could lie better."
         ),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")] = None,
+    out: PlanFile = None,
     as_json: Json = False,
 ) -> Answer:
     """Judge every moved document by the policy, the CRM's records and the proofs of today. Nothing is moved."""
@@ -45,10 +43,7 @@ def plan(
     from offloader.disposition.rehoming import plan_rehoming  # noqa: PLC0415
 
     with session_of(context).site(dry_run=True) as site:
-        unknown = sorted(set(source or ()) - set(site.sources))
-        if unknown:
-            raise ConfigError(f"no source {unknown[0]!r} is configured; there are {', '.join(sorted(site.sources))}")
-        summary = plan_rehoming(site, sources=source or (), only_forbidden=only_forbidden)
+        summary = plan_rehoming(site, sources=chosen_sources(site, source), only_forbidden=only_forbidden)
         if out is not None and summary.row is not None:
             write_plan(out, export_acts(site, summary.row.id))
     return answer(summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from offloader.plugins import Context
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+PlanFile = Annotated[Path | None, typer.Option("--out", help="Also write the plan to this file, as JSON Lines.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")]
 ClockChecked = Annotated[
     bool, typer.Option("--clock-checked", help="Go on though nothing was done for more than a month.")
 ]
@@ -68,6 +70,14 @@ def session_of(context: typer.Context) -> Session:
     found = context.find_object(Session)
     assert found is not None
     return found
+
+
+def chosen_sources(site: Site, wanted: Sequence[str] | None) -> Sequence[str]:
+    """The sources that were named, none for all. Raises ConfigError for one that is not configured."""
+    unknown = sorted(set(wanted or ()) - set(site.sources))
+    if unknown:
+        raise ConfigError(f"no source {unknown[0]!r} is configured; there are {', '.join(sorted(site.sources))}")
+    return wanted or ()
 
 
 def private_key(path: Path | None) -> str | None:

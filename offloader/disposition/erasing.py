@@ -8,7 +8,7 @@ that a hold or a lock keeps stays known, and the plan stays open for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,17 +41,8 @@ STOPPING = (AuthError, Exhausted, Interrupted)
 
 
 @dataclass(slots=True)
-class _Cleared:
-    """A document of which the CRM and the stores have nothing more, but for the catalogs."""
-
-    act: Act
-    ref: DocumentRef
-    evidence: dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Off:
-    """A document that stays for others, off whose link in the CRM the person was taken."""
+class _Ready:
+    """A document that waits for the catalogs and the ledger: the CRM, and for an erasure the stores, are through."""
 
     act: Act
     entry: Entry
@@ -63,8 +54,10 @@ class _Work:
     site: Site
     row: PlanRow
     report: Report
-    cleared: list[_Cleared] = field(default_factory=list)
-    off: list[_Off] = field(default_factory=list)
+    #: of these the CRM and the stores have nothing more
+    cleared: list[_Ready] = field(default_factory=list)
+    #: these stay for others; the person was taken off their links in the CRM
+    off: list[_Ready] = field(default_factory=list)
     #: acts about archived records
     archived: list[Act] = field(default_factory=list)
 
@@ -179,7 +172,7 @@ def _carry_out(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) ->
 
 def _cleared(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) -> None:
     if act.act == REDACT:
-        work.off.append(_Off(act, entry, evidence))
+        work.off.append(_Ready(act, entry, evidence))
         return
     locked = [copy for copy in evidence["copies"] if not copy["gone"]]
     if locked:
@@ -187,7 +180,7 @@ def _cleared(work: _Work, act: Act, entry: Entry, evidence: dict[str, Any]) -> N
             act, "held", evidence, f"a lock keeps a copy in the store {locked[0]['store']}: {_until(locked[0])}"
         )
         return
-    work.cleared.append(_Cleared(act, entry.document.ref, evidence))
+    work.cleared.append(_Ready(act, entry, evidence))
     # kept now: after a crash the next run finds nothing there any more, and would not know when it went
     work.site.ledger.advance_acts(work.row.id, [ActStep(act.seq, "open", canonical(evidence))])
 
@@ -242,65 +235,71 @@ def _forget(work: _Work) -> None:
     _erase_common(work)
     if not work.cleared:
         return
-    site, names = work.site, {each.ref for each in work.cleared}
-    try:
-        catalog = _catalogs(site, names)
-        marks = bury(site, sorted(names), ground=GROUND, plan=work.row.id)
-    except OffloaderError as error:
-        for each in work.cleared:
-            work.settle(each.act, "failed", each.evidence, sentence(error))
-        if isinstance(error, STOPPING):
-            work.report.stop(error)
-        return
-    locked = [place for place in catalog if not place["gone"]]
-    for each in work.cleared:
-        each.evidence["catalog"] = catalog
-        if locked:
-            work.settle(each.act, "held", each.evidence, f"a lock keeps a line of the catalog: {_until(locked[0])}")
-    if locked:
+    site, ready = work.site, work.cleared
+    names = {each.entry.document.ref for each in ready}
+    marks: dict[DocumentRef, str] = {}
+
+    def clean() -> list[dict[str, Any]]:
+        found = _catalogs(site, names)
+        marks.update(bury(site, sorted(names), ground=GROUND, plan=work.row.id))
+        return found
+
+    catalog = _out_of_catalogs(work, ready, clean)
+    if catalog is None:
         return
     site.ledger.erase_documents(
         [
-            Grave(each.act.body["document"], marks[each.ref], KIND, "erased for its data subject")
-            for each in work.cleared
+            Grave(each.act.body["document"], marks[each.entry.document.ref], KIND, "erased for its data subject")
+            for each in ready
         ]
     )
-    steps = [ActStep(each.act.seq, "done", canonical(each.evidence)) for each in work.cleared]
-    told = [{"mark": each.act.body["mark"], "copies": each.evidence["copies"]} for each in work.cleared]
-    site.ledger.advance_acts(work.row.id, steps, event="erased", data={"documents": told, "catalog": catalog})
-    site.ledger.compact()
-    work.report.count("done", times=len(steps))
+    _done(work, ready, catalog, event="erased", told="copies")
 
 
 def _redact(work: _Work) -> None:
     """Take the subject's records off what the catalogs and the ledger say of documents that stay for others."""
     if not work.off:
         return
-    site, records = work.site, work.records()
-    now = {
-        each.entry.pk: replace(each.entry.document, parents=others_of(each.entry.document, records))
-        for each in work.off
-    }
+    site, ready, records = work.site, work.off, work.records()
+    entries = [each.entry for each in ready]
+    now = {each.pk: replace(each.document, parents=others_of(each.document, records)) for each in entries}
+    catalog = _out_of_catalogs(work, ready, lambda: _described_anew(site, entries, now, records))
+    if catalog is None:
+        return
+    site.ledger.redact_documents(now)
+    _done(work, ready, catalog, event="redacted", told="crm")
+
+
+def _out_of_catalogs(
+    work: _Work, ready: Sequence[_Ready], clean: Callable[[], list[dict[str, Any]]]
+) -> list[dict[str, Any]] | None:
+    """Do what takes documents out of the catalogs; the places, or None if something is in the way.
+
+    What is in the way is then how each of the documents ended for now.
+    """
     try:
-        catalog = _described_anew(site, [each.entry for each in work.off], now, records)
+        catalog = clean()
     except OffloaderError as error:
-        for each in work.off:
+        for each in ready:
             work.settle(each.act, "failed", each.evidence, sentence(error))
         if isinstance(error, STOPPING):
             work.report.stop(error)
-        return
+        return None
     locked = [place for place in catalog if not place["gone"]]
-    for each in work.off:
+    for each in ready:
         each.evidence["catalog"] = catalog
         if locked:
             work.settle(each.act, "held", each.evidence, f"a lock keeps a line of the catalog: {_until(locked[0])}")
-    if locked:
-        return
-    site.ledger.redact_documents(now)
-    steps = [ActStep(each.act.seq, "done", canonical(each.evidence)) for each in work.off]
-    told = [{"mark": each.act.body["mark"], "crm": each.evidence["crm"]} for each in work.off]
-    site.ledger.advance_acts(work.row.id, steps, event="redacted", data={"documents": told, "catalog": catalog})
-    site.ledger.compact()
+    return None if locked else catalog
+
+
+def _done(work: _Work, ready: Sequence[_Ready], catalog: list[dict[str, Any]], *, event: str, told: str) -> None:
+    """Write down that documents are through; the event tells the evidence that is called `told` of each."""
+    steps = [ActStep(each.act.seq, "done", canonical(each.evidence)) for each in ready]
+    documents = [{"mark": each.act.body["mark"], told: each.evidence[told]} for each in ready]
+    ledger = work.site.ledger
+    ledger.advance_acts(work.row.id, steps, event=event, data={"documents": documents, "catalog": catalog})
+    ledger.compact()
     work.report.count("done", times=len(steps))
 
 

@@ -86,9 +86,10 @@ def test_what_cannot_go_is_said_first(house: House, capsys: pytest.CaptureFixtur
     assert lines[1].strip().startswith(str(ref))
 
 
-def test_a_source_that_is_not_there_is_named(run: Run) -> None:
+@pytest.mark.parametrize("words", [("rehome", "plan"), ("duplicates", "plan"), ("expire", "plan"), ("expire", "watch")])
+def test_a_source_that_is_not_there_is_named(run: Run, words: tuple[str, str]) -> None:
     """A plan for an unknown source is a usage error that lists the known ones."""
-    code, answer = run("rehome", "plan", "--source", "cmr")
+    code, answer = run(*words, "--source", "cmr")
 
     assert code == 2
     assert "there are crm" in answer["message"]
